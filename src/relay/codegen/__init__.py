@@ -1,0 +1,1 @@
+"""From loop programs to code: one package a code generator."""

@@ -1,0 +1,1 @@
+"""Loop programs to LLVM: IR text, optimisation, objects, linking into this process."""

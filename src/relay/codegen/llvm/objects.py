@@ -1,0 +1,112 @@
+"""The cache of object code on disk.
+
+A file ``<key>.o`` in ``${XDG_CACHE_HOME:-~/.cache}/relay/objects`` (``%LOCALAPPDATA%`` on Windows)
+holds one object. The key is the SHA-256 of: the layout version of this cache, the versions of
+relay and of llvmlite, a digest of the code generator's own sources, the target's triple, CPU and
+features, and the text that determines the code. A file starts with the digest of its contents; a
+file that does not match is ignored and written anew. Files are written under a temporary name and
+renamed. When the cache outgrows its bound, the files used longest ago go first.
+
+``RELAY_CACHE=off`` in the environment turns the cache off.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+
+from relay.target import Target
+
+#: Bytes that the cache may take on disk.
+BOUND = 1 << 30
+_LAYOUT = 1
+_DIGEST_BYTES = 32
+_SWEEP_EVERY = 256
+
+
+class _Counter:
+    """Files written by this process since it last looked at the cache's size."""
+
+    written = 0
+
+
+def directory() -> Path | None:
+    """Where objects are kept; None where the cache is turned off."""
+    if os.environ.get("RELAY_CACHE", "").lower() in ("off", "0", "no"):
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "relay" / "objects"
+
+
+@cache
+def _generator_digest() -> bytes:
+    """A digest of the code generator's sources: other code, other objects."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
+def cache_key(text: str, target: Target) -> str:
+    """The key of the object that `text` determines for `target`."""
+    head = (_LAYOUT, llvmlite.__version__, target.triple, target.cpu, target.vector_bytes)
+    digest = hashlib.sha256(_generator_digest())
+    digest.update(repr((*head, target.features)).encode())
+    digest.update(text.encode())
+    return digest.hexdigest()
+
+
+def cache_read(key: str) -> bytes | None:
+    """The object under `key`, or None."""
+    folder = directory()
+    if folder is None:
+        return None
+    path = folder / f"{key}.o"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    image = data[_DIGEST_BYTES:]
+    if hashlib.sha256(image).digest() != data[:_DIGEST_BYTES]:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return image
+
+
+def cache_write(key: str, image: bytes) -> None:
+    """Keep an object; a cache that cannot be written is no error."""
+    folder = directory()
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(image).digest() + image)
+        Path(name).replace(folder / f"{key}.o")
+        _Counter.written += 1
+        if _Counter.written % _SWEEP_EVERY == 1:
+            sweep(folder, BOUND)
+    except OSError:
+        return
+
+
+def sweep(folder: Path, bound: int) -> None:
+    """Delete the files used longest ago until those left take at most `bound` bytes."""
+    files = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            files.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= bound:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            total -= size

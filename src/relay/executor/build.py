@@ -1,0 +1,141 @@
+"""`relay.build`: from a module to something that runs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from relay.codegen.llvm.entry import SYMBOL, entry_text
+from relay.codegen.llvm.host import host_target
+from relay.codegen.llvm.jit import compile_kernels, compile_text, link
+from relay.executor.graph import GraphFactory
+from relay.ir.expr import Constant, Expr, Function, Var
+from relay.ir.module import IRModule
+from relay.ir.visit import bind
+from relay.loop.printer import text as loop_text
+from relay.lower import CompileOptions, Lowered, lower, optimise
+from relay.runtime.ndarray import NDArray
+from relay.support.errors import InputError, RelayError
+from relay.target import Target
+from relay.transform.base import PassContext
+
+#: The level `build` uses outside of any `PassContext`: everything that makes programs faster.
+DEFAULT_LEVEL = 3
+
+
+@dataclass
+class Timings:
+    """Seconds spent in the stages of a compilation, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def measure(self, stage: str, start: float) -> float:
+        """Record that `stage` ran from `start` until now; returns now."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
+        return now
+
+    @property
+    def total(self) -> float:
+        """Seconds altogether."""
+        return sum(self.seconds.values())
+
+
+def resolve_target(target: Target | str | None) -> Target:
+    """The `Target` that a user means: None and ``"llvm"`` are this machine's CPU."""
+    if isinstance(target, Target):
+        return target
+    if target is None or target.strip() in ("llvm", "cpu", "native"):
+        return host_target()
+    raise RelayError(
+        f'unknown target {target!r}; expected "llvm" (this machine\'s CPU) or a relay.target.Target'
+    )
+
+
+def bind_params(
+    module: IRModule, params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None
+) -> IRModule:
+    """`module` with the parameters of ``@main`` named in `params` replaced by constants.
+
+    Raises `InputError` for a name that is no parameter, or that several parameters have.
+    """
+    if not params:
+        return module
+    main = module["main"]
+    by_name: dict[str, list[Var]] = {}
+    for parameter in main.params:
+        by_name.setdefault(parameter.name_hint, []).append(parameter)
+    values: dict[Var, Expr] = {}
+    for name, array in params.items():
+        found = by_name.get(name, [])
+        if len(found) != 1:
+            known = ", ".join(by_name) or "none"
+            what = "several parameters are" if found else "no parameter is"
+            raise InputError(f"{what} called {name!r}; the parameters of @main are: {known}")
+        values[found[0]] = Constant(array if isinstance(array, NDArray) else NDArray(array))
+    bound = bind(main, values)
+    assert isinstance(bound, Function)
+    result = IRModule({gv: f for gv, f in module.functions.items()})
+    result[module.get_global_var("main")] = bound
+    return result
+
+
+def as_module(program: IRModule | Function | Expr) -> IRModule:
+    """`program` as a module with a ``@main``."""
+    return program if isinstance(program, IRModule) else IRModule.from_expr(program)
+
+
+def lower_module(
+    program: IRModule | Function,
+    target: Target | str | None = None,
+    params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
+    timings: Timings | None = None,
+) -> Lowered:
+    """`program` optimised and lowered to scheduled kernels, but not to machine code."""
+    timings = timings or Timings()
+    start = time.perf_counter()
+    level = PassContext.current().opt_level if PassContext.entered() else DEFAULT_LEVEL
+    options = CompileOptions(resolve_target(target), level)
+    module = bind_params(as_module(program), params)
+    fused = optimise(module, options)
+    start = timings.measure("graph passes", start)
+    lowered = lower(fused, options)
+    timings.measure("loops and schedules", start)
+    return lowered
+
+
+def build(
+    program: IRModule | Function,
+    target: Target | str | None = None,
+    params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
+) -> GraphFactory:
+    """Compile `program` for `target` (default: this CPU), with `params` bound by name.
+
+    ``exe = relay.build(mod, target="llvm", params=params)``, then ``exe["default"](relay.cpu(0))``
+    gives a `GraphModule` to run. The level of optimisation is that of the current `PassContext`,
+    or 3 outside of any. Raises `TypeInferenceError` for an ill-typed program, `UnsupportedError`
+    for one the graph executor does not run, `InputError` for unknown names in `params`.
+    """
+    timings = Timings()
+    lowered = lower_module(program, target, params, timings)
+    start = time.perf_counter()
+    keys = {k.name: loop_text(k.scheduled) for k in lowered.kernels}
+    kernels = compile_kernels([k.scheduled for k in lowered.kernels], lowered.target, keys)
+    entry = compile_text(entry_text(lowered.steps, lowered.target), lowered.target)
+    objects = [*kernels.objects.values(), entry]
+    start = timings.measure("machine code", start)
+    factory = GraphFactory(
+        target=lowered.target,
+        objects=tuple(objects),
+        constants=lowered.constants,
+        inputs=lowered.inputs,
+        outputs=lowered.outputs,
+        arena_bytes=lowered.arena_bytes,
+        library=link(objects, [SYMBOL]),
+        timings=timings.seconds,
+        kernel_names=tuple(k.name for k in lowered.kernels),
+    )
+    timings.measure("linking", start)
+    return factory

@@ -1,0 +1,205 @@
+"""Activations that Relay spells out of simpler operators, and softmax."""
+
+import math
+
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator
+from relay.ir.expr import Expr
+
+
+def affine(node: Node, value: Expr, scale: float, offset: float) -> Expr:
+    """``scale * value + offset``."""
+    if scale != 1:
+        value = node.call("multiply", value, node.like(scale, value))
+    return value if offset == 0 else node.call("add", value, node.like(offset, value))
+
+
+def clamped_affine(node: Node, value: Expr, scale: float, offset: float) -> Expr:
+    """``scale * value + offset``, limited to 0..1."""
+    return node.call("clip", affine(node, value, scale, offset), a_min=0.0, a_max=1.0)
+
+
+def exponential_unit(node: Node, value: Expr, alpha: float, scale: float = 1.0) -> Expr:
+    """``alpha * (exp(x / scale) - 1)`` below zero, x above."""
+    zero = node.like(0, value)
+    negative = affine(node, node.call("minimum", value, zero), 1 / scale, 0)
+    below = affine(node, node.call("exp", negative), alpha, -alpha)
+    return node.call("add", node.call("nn.relu", value), below)
+
+
+def soft_plus(node: Node, value: Expr) -> Expr:
+    """``log(1 + exp(x))``, in a form that does not overflow."""
+    negative = node.call("negative", node.call("abs", value))
+    rest = node.call("log", affine(node, node.call("exp", negative), 1, 1))
+    return node.call("add", node.call("nn.relu", value), rest)
+
+
+def soft_sign(node: Node, value: Expr) -> Expr:
+    """``x / (1 + |x|)``."""
+    return node.call("divide", value, affine(node, node.call("abs", value), 1, 1))
+
+
+@onnx_operator("Relu")
+def relu(node: Node) -> Expr:
+    """``max(x, 0)``."""
+    return node.call("nn.relu", node.arg(0))
+
+
+@onnx_operator("LeakyRelu")
+def leaky_relu(node: Node) -> Expr:
+    """``alpha * x`` below zero, x above."""
+    return node.call("nn.leaky_relu", node.arg(0), alpha=node.number("alpha", 0.01))
+
+
+@onnx_operator("PRelu")
+def parametric_relu(node: Node) -> Expr:
+    """``slope * x`` below zero, x above; the slope broadcasts."""
+    value, slope = node.arg(0), node.arg(1)
+    below = node.call("minimum", value, node.like(0, value))
+    above = node.call("maximum", value, node.like(0, value))
+    return node.call("add", above, node.call("multiply", slope, below))
+
+
+@onnx_operator("Elu")
+def elu(node: Node) -> Expr:
+    """Exponential linear unit."""
+    return exponential_unit(node, node.arg(0), node.number("alpha", 1.0))
+
+
+@onnx_operator("Celu")
+def celu(node: Node) -> Expr:
+    """Continuously differentiable exponential linear unit."""
+    alpha = node.number("alpha", 1.0)
+    return exponential_unit(node, node.arg(0), alpha, alpha)
+
+
+@onnx_operator("Selu")
+def selu(node: Node) -> Expr:
+    """Scaled exponential linear unit."""
+    alpha = node.number("alpha", 1.6732632423543772)
+    gamma = node.number("gamma", 1.0507009873554805)
+    return affine(node, exponential_unit(node, node.arg(0), alpha), gamma, 0)
+
+
+@onnx_operator("ThresholdedRelu")
+def thresholded_relu(node: Node) -> Expr:
+    """x above `alpha`, zero elsewhere."""
+    value = node.arg(0)
+    above = node.call("greater", value, node.like(node.number("alpha", 1.0), value))
+    return node.call("where", above, value, node.like(0, value))
+
+
+@onnx_operator("Shrink")
+def shrink(node: Node) -> Expr:
+    """Values nearer to zero than `lambd` become zero, others move towards it by `bias`."""
+    value = node.arg(0)
+    limit, bias = node.number("lambd", 0.5), node.number("bias", 0.0)
+    above = node.call("greater", value, node.like(limit, value))
+    below = node.call("less", value, node.like(-limit, value))
+    zero = node.like(0, value)
+    rest = node.call("where", below, affine(node, value, 1, bias), zero)
+    return node.call("where", above, affine(node, value, 1, -bias), rest)
+
+
+@onnx_operator("HardSigmoid")
+def hard_sigmoid(node: Node) -> Expr:
+    """A sigmoid of straight lines."""
+    return clamped_affine(node, node.arg(0), node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+@onnx_operator("HardSwish")
+def hard_swish(node: Node) -> Expr:
+    """``x * hard_sigmoid(x)`` with slope 1/6."""
+    return node.call("multiply", node.arg(0), clamped_affine(node, node.arg(0), 1 / 6, 0.5))
+
+
+@onnx_operator("Swish")
+def swish(node: Node) -> Expr:
+    """``x * sigmoid(alpha * x)``."""
+    scaled = affine(node, node.arg(0), node.number("alpha", 1.0), 0)
+    return node.call("multiply", node.arg(0), node.call("sigmoid", scaled))
+
+
+@onnx_operator("Softplus")
+def softplus(node: Node) -> Expr:
+    """``log(1 + exp(x))``."""
+    return soft_plus(node, node.arg(0))
+
+
+@onnx_operator("Softsign")
+def softsign(node: Node) -> Expr:
+    """``x / (1 + |x|)``."""
+    return soft_sign(node, node.arg(0))
+
+
+@onnx_operator("Mish")
+def mish(node: Node) -> Expr:
+    """``x * tanh(softplus(x))``."""
+    return node.call("multiply", node.arg(0), node.call("tanh", soft_plus(node, node.arg(0))))
+
+
+@onnx_operator("Gelu")
+def gelu(node: Node) -> Expr:
+    """Gaussian error linear unit, exact or approximated by tanh."""
+    value = node.arg(0)
+    match node.text("approximate", "none"):
+        case "none":
+            inner = node.call("erf", affine(node, value, math.sqrt(0.5), 0))
+        case "tanh":
+            cube = node.call("multiply", node.call("multiply", value, value), value)
+            argument = node.call("add", value, affine(node, cube, 0.044715, 0))
+            inner = node.call("tanh", affine(node, argument, math.sqrt(2 / math.pi), 0))
+        case other:
+            node.fail(f"its approximation must be none or tanh, found {other!r}")
+    half = affine(node, value, 0.5, 0)
+    return node.call("multiply", half, affine(node, inner, 1, 1))
+
+
+def _flattened(node: Node, operator: str) -> Expr:
+    """Before version 13, softmax ran over all axes from `axis` on, taken as one."""
+    value = node.arg(0)
+    shape = node.shape(value)
+    axis = node.integer("axis", 1)
+    axis = len(shape) if axis == len(shape) else node.normal_axis(axis, len(shape))
+    if axis == len(shape) - 1:
+        return node.call(operator, value, axis=-1)
+    flat = node.reshape(value, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+    return node.reshape(node.call(operator, flat, axis=-1), shape)
+
+
+@onnx_operator("Softmax")
+def softmax_flattened(node: Node) -> Expr:
+    """Softmax over all axes from `axis` on."""
+    return _flattened(node, "nn.softmax")
+
+
+@onnx_operator("LogSoftmax")
+def log_softmax_flattened(node: Node) -> Expr:
+    """Logarithm of the softmax over all axes from `axis` on."""
+    return _flattened(node, "nn.log_softmax")
+
+
+@onnx_operator("Softmax", since=13)
+def softmax(node: Node) -> Expr:
+    """Softmax along one axis."""
+    return node.call("nn.softmax", node.arg(0), axis=node.axis("axis", node.rank(node.arg(0)), -1))
+
+
+@onnx_operator("LogSoftmax", since=13)
+def log_softmax(node: Node) -> Expr:
+    """Logarithm of the softmax along one axis."""
+    axis = node.axis("axis", node.rank(node.arg(0)), -1)
+    return node.call("nn.log_softmax", node.arg(0), axis=axis)
+
+
+@onnx_operator("Hardmax", since=13)
+def hardmax(node: Node) -> Expr:
+    """One at the first largest element along an axis, zero elsewhere."""
+    value = node.arg(0)
+    shape = node.shape(value)
+    axis = node.axis("axis", len(shape), -1)
+    largest = node.call("argmax", value, axis=(axis,), keepdims=True)
+    extent = [shape[axis] if i == axis else 1 for i in range(len(shape))]
+    positions = node.constant([*range(shape[axis])], node.dtype(largest))
+    hit = node.call("equal", node.reshape(positions, extent), largest)
+    return node.cast(hit, node.dtype(value))

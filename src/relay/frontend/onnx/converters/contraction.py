@@ -1,0 +1,145 @@
+"""Matrix products: Gemm, MatMul and Einsum.
+
+A product with a matrix becomes `nn.dense` on one flat matrix, whose weight is stored by rows of
+outputs; a transposition of a weight that is known happens while importing.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from relay.frontend.onnx.converters.activation import affine
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator
+from relay.ir.expr import Expr
+
+
+def dense(node: Node, data: Expr, weight: Expr) -> Expr:
+    """``data @ weight.T`` for `data` of shape (..., K) and `weight` of shape (N, K)."""
+    units, depth = node.shape(weight)
+    *batch, last = node.shape(data)
+    if last != depth:
+        node.fail(f"{node.shape(data)} and the transposed {node.shape(weight)} do not multiply")
+    rows = node.reshape(data, (math.prod(batch), depth))
+    product = node.call("nn.dense", rows, weight, units=units)
+    return node.reshape(product, (*batch, units))
+
+
+def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
+    """NumPy's ``left @ right`` for tensors of any rank above 0."""
+    a, b = node.shape(left), node.shape(right)
+    if not a or not b:
+        node.fail("a scalar is no matrix")
+    if len(a) == 1:
+        product = matrix_product(node, node.reshape(left, (1, *a)), right)
+        return node.call("squeeze", product, axis=(node.rank(product) - 2,))
+    if len(b) == 1:
+        return node.call("squeeze", dense(node, left, node.reshape(right, (1, *b))), axis=(-1,))
+    if a[-1] != b[-2]:
+        node.fail(f"matrices of shapes {a} and {b} do not multiply")
+    if math.prod(b[:-2]) == 1 and len(b) <= len(a):
+        return dense(node, left, node.transpose(node.reshape(right, b[-2:]), (1, 0)))
+    batch = np.broadcast_shapes(a[:-2], b[:-2])
+    count = math.prod(batch)
+    left = node.reshape(node.broadcast(left, (*batch, *a[-2:])), (count, *a[-2:]))
+    right = node.reshape(node.broadcast(right, (*batch, *b[-2:])), (count, *b[-2:]))
+    product = node.call("nn.batch_matmul", left, right, transpose_a=False, transpose_b=False)
+    return node.reshape(product, (*batch, a[-2], b[-1]))
+
+
+@onnx_operator("MatMul")
+def matmul(node: Node) -> Expr:
+    """Product of matrices, batches of which broadcast."""
+    return matrix_product(node, node.arg(0), node.arg(1))
+
+
+@onnx_operator("Gemm")
+def gemm(node: Node) -> Expr:
+    """``alpha * A @ B + beta * C``, with A or B transposed where asked for."""
+    left, right, bias = node.arg(0), node.arg(1), node.optional(2)
+    if node.rank(left) != 2 or node.rank(right) != 2:
+        node.fail(f"it needs two matrices, found {node.shape(left)} and {node.shape(right)}")
+    if node.integer("transA", 0):
+        left = node.transpose(left, (1, 0))
+    if not node.integer("transB", 0):
+        right = node.transpose(right, (1, 0))
+    result = dense(node, left, affine(node, right, node.number("alpha", 1.0), 0))
+    beta = node.number("beta", 1.0)
+    if bias is None or beta == 0:
+        return result
+    bias = affine(node, bias, beta, 0)
+    if node.shape(bias) == node.shape(result)[1:]:
+        return node.call("nn.bias_add", result, bias, axis=1)
+    return node.call("add", result, bias)
+
+
+# ---------------------------------------------------------------- Einsum
+
+
+@onnx_operator("Einsum")
+def einsum(node: Node) -> Expr:
+    """Sums of products, where the equation is a product of matrices in disguise."""
+    equation = node.text("equation", "").replace(" ", "")
+    values = node.args()
+    terms, output = _parse(node, equation, len(values))
+    for value, term in zip(values, terms, strict=True):
+        if len(term) != node.rank(value):
+            node.fail(f"{term!r} in {equation!r} does not fit the shape {node.shape(value)}")
+    value, labels = values[0], terms[0]
+    for i in range(1, len(values)):
+        kept = set(output).union(*terms[i + 1 :])
+        value, labels = _contract(node, value, labels, values[i], terms[i], kept)
+    value, labels = _sum_out(node, value, labels, set(output))
+    return node.transpose(value, [labels.index(label) for label in output])
+
+
+def _parse(node: Node, equation: str, count: int) -> tuple[list[str], str]:
+    left, arrow, output = equation.partition("->")
+    terms = left.split(",")
+    letters = "".join(terms)
+    if not arrow:
+        output = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    if "." in equation or any(len(set(t)) != len(t) for t in [*terms, output]):
+        node.unsupported(f"the equation {equation!r} has an ellipsis or repeats a letter in a term")
+    if len(terms) != count or not set(output) <= set(letters):
+        node.fail(f"the equation {equation!r} does not fit {count} inputs")
+    return terms, output
+
+
+def _sum_out(node: Node, value: Expr, labels: str, kept: set[str]) -> tuple[Expr, str]:
+    axes = tuple(i for i, label in enumerate(labels) if label not in kept)
+    if axes:
+        value = node.call("sum", value, axis=axes, keepdims=False)
+    return value, "".join(label for label in labels if label in kept)
+
+
+def _arranged(node: Node, value: Expr, labels: str, groups: Sequence[str]) -> Expr:
+    """`value` with its axes in the order of `groups`, the axes of each made one."""
+    sizes = dict(zip(labels, node.shape(value), strict=True))
+    ordered = node.transpose(value, [labels.index(label) for group in groups for label in group])
+    return node.reshape(ordered, [math.prod(sizes[x] for x in group) for group in groups])
+
+
+def _contract(
+    node: Node, a: Expr, a_labels: str, b: Expr, b_labels: str, kept: set[str]
+) -> tuple[Expr, str]:
+    """Multiply two terms, summing over the labels that nobody else wants."""
+    a, a_labels = _sum_out(node, a, a_labels, kept | set(b_labels))
+    b, b_labels = _sum_out(node, b, b_labels, kept | set(a_labels))
+    sizes = dict(zip(b_labels, node.shape(b), strict=True))
+    for label, size in zip(a_labels, node.shape(a), strict=True):
+        if sizes.setdefault(label, size) != size:
+            node.fail(f"the letter {label!r} stands for {size} and for {sizes[label]}")
+    shared = [x for x in a_labels if x in b_labels]
+    batch = "".join(x for x in shared if x in kept)
+    inner = "".join(x for x in shared if x not in kept)
+    rows = "".join(x for x in a_labels if x not in shared)
+    columns = "".join(x for x in b_labels if x not in shared)
+    left = _arranged(node, a, a_labels, (batch, rows, inner))
+    right = _arranged(node, b, b_labels, (batch, inner, columns))
+    if not batch:
+        left = node.reshape(left, node.shape(left)[1:])
+        right = node.reshape(right, node.shape(right)[1:])
+    labels = batch + rows + columns
+    return node.reshape(matrix_product(node, left, right), [sizes[x] for x in labels]), labels

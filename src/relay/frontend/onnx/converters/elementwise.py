@@ -1,0 +1,213 @@
+"""Arithmetic, comparison, logic and conversion, element by element."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Final
+
+import numpy as np
+
+from relay import dtypes
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator, register
+from relay.ir.expr import Expr
+
+#: ONNX operator -> operator of one argument.
+UNARY: Final = {
+    "Abs": "abs",
+    "Acos": "acos",
+    "Acosh": "acosh",
+    "Asin": "asin",
+    "Asinh": "asinh",
+    "Atan": "atan",
+    "Atanh": "atanh",
+    "BitwiseNot": "bitwise_not",
+    "Ceil": "ceil",
+    "Cos": "cos",
+    "Cosh": "cosh",
+    "Erf": "erf",
+    "Exp": "exp",
+    "Floor": "floor",
+    "IsNaN": "isnan",
+    "Log": "log",
+    "Neg": "negative",
+    "Not": "logical_not",
+    "Round": "round",
+    "Sigmoid": "sigmoid",
+    "Sign": "sign",
+    "Sin": "sin",
+    "Sinh": "sinh",
+    "Sqrt": "sqrt",
+    "Tan": "tan",
+    "Tanh": "tanh",
+}
+
+#: ONNX operator -> operator of two arguments that broadcast.
+BINARY: Final = {
+    "Add": "add",
+    "And": "logical_and",
+    "BitwiseAnd": "bitwise_and",
+    "BitwiseOr": "bitwise_or",
+    "BitwiseXor": "bitwise_xor",
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+    "Mul": "multiply",
+    "Or": "logical_or",
+    "Sub": "subtract",
+    "Xor": "logical_xor",
+}
+
+#: ONNX operator of any number of arguments -> operator that combines two.
+VARIADIC: Final = {"Max": "maximum", "Min": "minimum", "Sum": "add"}
+
+
+def _unary(operator: str) -> Callable[[Node], Expr]:
+    return lambda node: node.call(operator, node.arg(0))
+
+
+def _binary(operator: str) -> Callable[[Node], Expr]:
+    return lambda node: node.call(operator, node.arg(0), node.arg(1))
+
+
+def _variadic(operator: str) -> Callable[[Node], Expr]:
+    return lambda node: reduce(lambda a, b: node.call(operator, a, b), node.args())
+
+
+for _name, _operator in UNARY.items():
+    register(_unary(_operator), _name)
+for _name, _operator in BINARY.items():
+    register(_binary(_operator), _name)
+for _name, _operator in VARIADIC.items():
+    register(_variadic(_operator), _name)
+
+
+@onnx_operator("Identity")
+def identity(node: Node) -> Expr:
+    """The input itself."""
+    return node.arg(0)
+
+
+@onnx_operator("Mean")
+def mean(node: Node) -> Expr:
+    """The mean of any number of tensors, which broadcast."""
+    values = node.args()
+    total = reduce(lambda a, b: node.call("add", a, b), values)
+    if len(values) == 1:
+        return total
+    return node.call("divide", total, node.like(len(values), total))
+
+
+@onnx_operator("Div")
+def divide(node: Node) -> Expr:
+    """Division; of integers it rounds towards zero."""
+    left, right = node.arg(0), node.arg(1)
+    whole = dtypes.is_integer(node.dtype(left))
+    return node.call("trunc_divide" if whole else "divide", left, right)
+
+
+@onnx_operator("Mod")
+def modulo(node: Node) -> Expr:
+    """Remainder, with the sign of the divisor, or of the dividend where `fmod` is 1."""
+    operator = "trunc_mod" if node.integer("fmod", 0) else "floor_mod"
+    return node.call(operator, node.arg(0), node.arg(1))
+
+
+@onnx_operator("Pow")
+def power(node: Node) -> Expr:
+    """Power, in the data type of the base."""
+    base, exponent = node.arg(0), node.arg(1)
+    dtype = node.dtype(base)
+    known = node.known(exponent)
+    if known is not None and known.size == 1 and node.rank(exponent) <= node.rank(base):
+        if known.item() == 2:
+            return node.call("multiply", base, base)
+        if known.item() == 1:
+            return base
+        if known.item() == 0.5 and dtypes.is_float(dtype):
+            return node.call("sqrt", base)
+    if dtypes.is_float(node.dtype(exponent)) and not dtypes.is_float(dtype):
+        base = node.cast(base, node.dtype(exponent))
+    return node.cast(node.call("power", base, node.cast(exponent, node.dtype(base))), dtype)
+
+
+@onnx_operator("Reciprocal")
+def reciprocal(node: Node) -> Expr:
+    """``1 / x``."""
+    return node.call("divide", node.like(1, node.arg(0)), node.arg(0))
+
+
+@onnx_operator("BitShift")
+def bit_shift(node: Node) -> Expr:
+    """Shift of bits, LEFT or RIGHT."""
+    direction = node.text("direction", "")
+    if direction not in ("LEFT", "RIGHT"):
+        node.fail(f"its direction must be LEFT or RIGHT, found {direction!r}")
+    return node.call(f"{direction.lower()}_shift", node.arg(0), node.arg(1))
+
+
+@onnx_operator("IsInf")
+def is_infinite(node: Node) -> Expr:
+    """Whether an element is infinite, of either sign or of one."""
+    value = node.arg(0)
+    negative = bool(node.integer("detect_negative", 1))
+    positive = bool(node.integer("detect_positive", 1))
+    if negative and positive:
+        return node.call("isinf", value)
+    if not negative and not positive:
+        return node.filled(node.shape(value), False, "bool")
+    return node.call("equal", value, node.like(np.inf if positive else -np.inf, value))
+
+
+@onnx_operator("Where")
+def where(node: Node) -> Expr:
+    """Elements of one tensor where a condition holds, of the other elsewhere."""
+    return node.call("where", node.arg(0), node.arg(1), node.arg(2))
+
+
+@onnx_operator("Cast")
+def cast(node: Node) -> Expr:
+    """Conversion to another data type."""
+    return node.cast(node.arg(0), node.element_type(node.integer("to")))
+
+
+@onnx_operator("CastLike")
+def cast_like(node: Node) -> Expr:
+    """Conversion to the data type of another tensor."""
+    return node.cast(node.arg(0), node.dtype(node.arg(1)))
+
+
+def _between(node: Node, value: Expr, low: Expr | None, high: Expr | None) -> Expr:
+    bottom, top = node.known(low), node.known(high)
+    if bottom is not None and top is not None and dtypes.is_float(node.dtype(value)):
+        if bottom.size == top.size == 1:
+            return node.call("clip", value, a_min=float(bottom.item()), a_max=float(top.item()))
+    if low is not None:
+        value = node.call("maximum", value, low)
+    return value if high is None else node.call("minimum", value, high)
+
+
+@onnx_operator("Clip")
+def clip_by_attributes(node: Node) -> Expr:
+    """Limits to a range that attributes give."""
+    value = node.arg(0)
+    low = node.like(node.number("min", 0), value) if node.has("min") else None
+    high = node.like(node.number("max", 0), value) if node.has("max") else None
+    return _between(node, value, low, high)
+
+
+@onnx_operator("Clip", since=11)
+def clip(node: Node) -> Expr:
+    """Limits to a range that inputs give."""
+    return _between(node, node.arg(0), node.optional(1), node.optional(2))
+
+
+@onnx_operator("Dropout")
+def dropout(node: Node) -> tuple[Expr, Expr | None]:
+    """Nothing, at inference; the mask, where it is asked for, keeps everything."""
+    value = node.arg(0)
+    if node.optional(2) is not None and bool(node.static(2, "training mode").item()):
+        node.unsupported("it is in training mode; export the model for inference")
+    mask = node.filled(node.shape(value), True, "bool") if node.output_is_used(1) else None
+    return value, mask

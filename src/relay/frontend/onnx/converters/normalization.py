@@ -1,0 +1,141 @@
+"""Normalizations."""
+
+import math
+from collections.abc import Sequence
+
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator
+from relay.ir.expr import Expr
+
+_NARROW = ("float16", "bfloat16")
+
+
+@onnx_operator("BatchNormalization")
+def batch_normalization(node: Node) -> Expr:
+    """Each channel shifted and scaled by statistics that training has left."""
+    if node.integer("training_mode", 0):
+        node.unsupported("it is in training mode; export the model for inference")
+    if node.opset < 9 and not node.integer("spatial", 1):
+        node.unsupported("statistics of single elements (spatial=0) are not supported")
+    node.only_outputs(1)
+    value = node.arg(0)
+    statistics = [node.cast(node.arg(i), node.dtype(value)) for i in range(1, 5)]
+    epsilon = node.number("epsilon", 1e-5)
+    return node.field(node.call("nn.batch_norm", value, *statistics, axis=1, epsilon=epsilon), 0)
+
+
+def _flat_parameter(node: Node, value: Expr | None, shape: Sequence[int], dtype: str) -> Expr:
+    """A scale or bias for normalized axes of `shape`, as one axis; zeros where there is none."""
+    size = math.prod(shape)
+    if value is None:
+        return node.filled((size,), 0.0, dtype)
+    return node.reshape(node.broadcast(node.cast(value, dtype), shape), (size,))
+
+
+@onnx_operator("LayerNormalization")
+def layer_normalization(node: Node) -> Expr:
+    """All axes from `axis` on normalized together."""
+    node.only_outputs(1)
+    value = node.arg(0)
+    shape, dtype = node.shape(value), node.dtype(value)
+    axis = node.axis("axis", len(shape), -1)
+    wide = "float32" if dtype in _NARROW and node.integer("stash_type", 1) == 1 else dtype
+    inner = shape[axis:]
+    flat = node.reshape(node.cast(value, wide), (*shape[:axis], math.prod(inner)))
+    scale = _flat_parameter(node, node.arg(1), inner, wide)
+    bias = _flat_parameter(node, node.optional(2), inner, wide)
+    epsilon = node.number("epsilon", 1e-5)
+    result = node.call("nn.layer_norm", flat, scale, bias, axis=-1, epsilon=epsilon)
+    return node.cast(node.reshape(result, shape), dtype)
+
+
+@onnx_operator("RMSNormalization")
+def root_mean_square_normalization(node: Node) -> Expr:
+    """All axes from `axis` on divided by the root of their mean square."""
+    value = node.arg(0)
+    dtype = node.dtype(value)
+    axes = tuple(range(node.axis("axis", node.rank(value), -1), node.rank(value)))
+    wide = "float32" if dtype in _NARROW and node.integer("stash_type", 1) == 1 else dtype
+    data = node.cast(value, wide)
+    square = node.call("mean", node.call("multiply", data, data), axis=axes, keepdims=True)
+    shifted = node.call("add", square, node.like(node.number("epsilon", 1e-5), square))
+    scaled = node.call("multiply", data, node.call("rsqrt", shifted))
+    return node.call("multiply", node.cast(scaled, dtype), node.arg(1))
+
+
+@onnx_operator("InstanceNormalization")
+def instance_normalization(node: Node) -> Expr:
+    """Each channel of each image normalized for itself."""
+    epsilon = node.number("epsilon", 1e-5)
+    return node.call(
+        "nn.instance_norm", node.arg(0), node.arg(1), node.arg(2), axis=1, epsilon=epsilon
+    )
+
+
+def _group_normalization(node: Node, scale: Expr, bias: Expr) -> Expr:
+    groups = node.integer("num_groups")
+    epsilon = node.number("epsilon", 1e-5)
+    return node.call(
+        "nn.group_norm", node.arg(0), scale, bias, num_groups=groups, axis=1, epsilon=epsilon
+    )
+
+
+@onnx_operator("GroupNormalization")
+def group_normalization_by_group(node: Node) -> Expr:
+    """Channels normalized in groups; scale and bias have one number for each group."""
+    channels, groups = node.shape(node.arg(0))[1], node.integer("num_groups")
+    if groups < 1 or channels % groups:
+        node.fail(f"{channels} channels do not divide into {groups} groups")
+
+    def spread(value: Expr) -> Expr:
+        column = node.reshape(value, (groups, 1))
+        return node.reshape(node.broadcast(column, (groups, channels // groups)), (channels,))
+
+    return _group_normalization(node, spread(node.arg(1)), spread(node.arg(2)))
+
+
+@onnx_operator("GroupNormalization", since=21)
+def group_normalization(node: Node) -> Expr:
+    """Channels normalized in groups; scale and bias have one number for each channel."""
+    return _group_normalization(node, node.arg(1), node.arg(2))
+
+
+@onnx_operator("LRN")
+def local_response_normalization(node: Node) -> Expr:
+    """Elements divided by a power of the squares in neighbouring channels."""
+    return node.call(
+        "nn.lrn",
+        node.arg(0),
+        size=node.integer("size"),
+        axis=1,
+        bias=node.number("bias", 1.0),
+        alpha=node.number("alpha", 1e-4),
+        beta=node.number("beta", 0.75),
+    )
+
+
+@onnx_operator("MeanVarianceNormalization")
+def mean_variance_normalization(node: Node) -> Expr:
+    """Elements with the mean of some axes taken away, over their standard deviation."""
+    value = node.arg(0)
+    axes = tuple(node.normal_axes(node.integers("axes") or [0, 2, 3], node.rank(value)))
+    centred = node.call("subtract", value, node.call("mean", value, axis=axes, keepdims=True))
+    square = node.call("multiply", centred, centred)
+    deviation = node.call("sqrt", node.call("mean", square, axis=axes, keepdims=True))
+    return node.call("divide", centred, node.call("add", deviation, node.like(1e-9, value)))
+
+
+@onnx_operator("LpNormalization")
+def norm_normalization(node: Node) -> Expr:
+    """Elements over the first or second norm along an axis."""
+    value = node.arg(0)
+    axis = (node.axis("axis", node.rank(value), -1),)
+    order = node.integer("p", 2)
+    if order not in (1, 2):
+        node.fail(f"its norm must be 1 or 2, found {order}")
+    size = node.call("abs", value) if order == 1 else node.call("multiply", value, value)
+    norm = node.call("sum", size, axis=axis, keepdims=True)
+    norm = norm if order == 1 else node.call("sqrt", norm)
+    zero, one = node.like(0, norm), node.like(1, norm)
+    norm = node.call("where", node.call("equal", norm, zero), one, norm)
+    return node.call("divide", value, norm)

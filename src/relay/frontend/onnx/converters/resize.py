@@ -1,0 +1,206 @@
+"""Resizing of images and other tensors.
+
+Sizes are static, so each axis is a table: which elements an output element reads, and with what
+weights. Axes are done one after the other.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from relay import dtypes
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator
+from relay.ir.expr import Expr
+
+_Floats: TypeAlias = npt.NDArray[np.float64]
+_Indices: TypeAlias = npt.NDArray[np.int64]
+
+
+def _coordinates(node: Node, mode: str, size: int, result: int, scale: float) -> _Floats:
+    """Where in the input the elements of the output lie."""
+    x = np.arange(result, dtype=np.float64)
+    middle = (size - result / scale) / 2
+    lines = {
+        "half_pixel": (x + 0.5) / scale - 0.5,
+        "pytorch_half_pixel": (x + 0.5) / scale - 0.5 if result > 1 else np.zeros(1),
+        "align_corners": x * (size - 1) / max(1, result - 1),
+        "asymmetric": x / scale,
+        "half_pixel_symmetric": middle + (x + 0.5) / scale - 0.5,
+    }
+    if mode not in lines:
+        node.unsupported(f"its coordinate_transformation_mode {mode!r} is not supported")
+    return lines[mode]
+
+
+def _nearest(node: Node, mode: str, at: _Floats) -> _Indices:
+    match mode:
+        case "round_prefer_floor":
+            found = np.ceil(at - 0.5)
+        case "round_prefer_ceil":
+            found = np.floor(at + 0.5)
+        case "floor":
+            found = np.floor(at)
+        case "ceil":
+            found = np.ceil(at)
+        case _:
+            node.fail(f"its nearest_mode {mode!r} is unknown")
+    return found.astype(np.int64)
+
+
+def _cubic_weights(fraction: _Floats, a: float) -> list[_Floats]:
+    """Keys' cubic convolution, at distances 1+f, f, 1-f and 2-f."""
+
+    def near(t: _Floats) -> _Floats:
+        return ((a + 2) * t - (a + 3)) * t * t + 1
+
+    def far(t: _Floats) -> _Floats:
+        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+    return [far(fraction + 1), near(fraction), near(1 - fraction), far(2 - fraction)]
+
+
+def _taps(node: Node, mode: str, at: _Floats, size: int) -> list[tuple[_Indices, _Floats]]:
+    """Which elements to read and their weights."""
+    low = np.floor(at).astype(np.int64)
+    fraction = at - low
+    if mode == "linear":
+        places, weights = [low, low + 1], [1 - fraction, fraction]
+    else:
+        places = [low + i for i in range(-1, 3)]
+        weights = _cubic_weights(fraction, node.number("cubic_coeff_a", -0.75))
+        if node.integer("exclude_outside", 0):
+            weights = [
+                np.where((p >= 0) & (p < size), w, 0) for p, w in zip(places, weights, strict=True)
+            ]
+            total = np.sum(weights, axis=0)
+            weights = [w / total for w in weights]
+    return [(np.clip(p, 0, size - 1), w) for p, w in zip(places, weights, strict=True)]
+
+
+def _take(node: Node, value: Expr, places: _Indices, axis: int) -> Expr:
+    return node.call("take", value, node.constant(places, "int64"), axis=axis, mode="clip")
+
+
+def _resize_axis(
+    node: Node,
+    value: Expr,
+    axis: int,
+    result: int,
+    scale: float,
+    mode: str,
+    options: dict[str, str],
+) -> Expr:
+    size = node.shape(value)[axis]
+    at = _coordinates(node, options["coordinates"], size, result, scale)
+    if mode == "nearest":
+        places = np.clip(_nearest(node, options["nearest"], at), 0, size - 1)
+        if np.array_equal(places, np.arange(size)):
+            return value
+        times = result // size
+        if result % size == 0 and np.array_equal(places, np.arange(result) // times):
+            return node.call("repeat", value, repeats=times, axis=axis)
+        return _take(node, value, places, axis)
+    extent = [1] * node.rank(value)
+    extent[axis] = result
+    dtype = node.dtype(value)
+    total: Expr | None = None
+    for places, weights in _taps(node, mode, at, size):
+        factor = node.constant(weights.reshape(extent), dtype)
+        part = node.call("multiply", _take(node, value, places, axis), factor)
+        total = part if total is None else node.call("add", total, part)
+    assert total is not None
+    return total
+
+
+def _resize(
+    node: Node,
+    value: Expr,
+    sizes: list[int],
+    scales: list[float],
+    mode: str,
+    options: dict[str, str],
+) -> Expr:
+    shape = node.shape(value)
+    if mode not in ("nearest", "linear", "cubic"):
+        node.fail(f"its mode {mode!r} is not one of nearest, linear, cubic")
+    if len(sizes) != len(shape) or len(scales) != len(shape):
+        node.fail(f"it needs one size for each of {len(shape)} axes, found {sizes or scales}")
+    node.check_size(sizes, node.dtype(value))
+    node.spend((sum(sizes), 16), "float64")
+    if mode != "nearest" and not dtypes.is_float(node.dtype(value)):
+        node.unsupported(f"interpolation of {node.dtype(value)} is not supported")
+    for axis, (old, new, scale) in enumerate(zip(shape, sizes, scales, strict=True)):
+        if old != new or scale != 1:
+            value = _resize_axis(node, value, axis, new, scale, mode, options)
+    return value
+
+
+def _floats(node: Node, value: npt.NDArray[Any]) -> list[float]:
+    found = [float(v) for v in value.reshape(-1)]
+    if not all(math.isfinite(v) and v > 0 for v in found):
+        node.fail(f"its scales must be positive, found {found}")
+    return found
+
+
+def _scaled(shape: tuple[int, ...], scales: list[float]) -> list[int]:
+    return [math.floor(d * s) for d, s in zip(shape, scales, strict=True)]
+
+
+@onnx_operator("Upsample")
+def upsample(node: Node) -> Expr:
+    """Resizing by scales, as versions 7 and 9 define it."""
+    return _upsample(node)
+
+
+def _upsample(node: Node) -> Expr:
+    value = node.arg(0)
+    if node.optional(1) is not None:
+        scales = _floats(node, node.static(1, "scales"))
+    else:
+        scales = node.numbers("scales") or []
+    options = {"coordinates": "asymmetric", "nearest": "floor"}
+    mode = node.text("mode", "nearest")
+    mode = "linear" if mode == "bilinear" else mode
+    return _resize(node, value, _scaled(node.shape(value), scales), scales, mode, options)
+
+
+@onnx_operator("Resize")
+def resize_by_scales(node: Node) -> Expr:
+    """Resizing by scales, as version 10 defines it."""
+    return _upsample(node)
+
+
+@onnx_operator("Resize", since=11)
+def resize(node: Node) -> Expr:
+    """Resizing to sizes or by scales; nearest, linear or cubic."""
+    value = node.arg(0)
+    shape = node.shape(value)
+    if node.integer("antialias", 0):
+        node.unsupported("antialiasing is not supported")
+    axes = node.normal_axes(node.integers("axes") or range(len(shape)), len(shape))
+    sizes, scales = list(shape), [1.0] * len(shape)
+    if node.optional(3) is not None:
+        wanted = node.static_integers(3, "sizes")
+        if len(wanted) != len(axes):
+            node.fail(f"it needs {len(axes)} sizes, found {wanted}")
+        ratios = [w / shape[a] for a, w in zip(axes, wanted, strict=True)]
+        policy = node.text("keep_aspect_ratio_policy", "stretch")
+        if policy != "stretch":
+            ratio = min(ratios) if policy == "not_larger" else max(ratios)
+            wanted = [math.floor(ratio * shape[a] + 0.5) for a in axes]
+            ratios = [ratio] * len(axes)
+    else:
+        ratios = _floats(node, node.static(2, "scales"))
+        if len(ratios) != len(axes):
+            node.fail(f"it needs {len(axes)} scales, found {ratios}")
+        wanted = _scaled(tuple(shape[a] for a in axes), ratios)
+    for axis, size, ratio in zip(axes, wanted, ratios, strict=True):
+        sizes[axis], scales[axis] = size, ratio
+    options = {
+        "coordinates": node.text("coordinate_transformation_mode", "half_pixel"),
+        "nearest": node.text("nearest_mode", "round_prefer_floor"),
+    }
+    return _resize(node, value, sizes, scales, node.text("mode", "nearest"), options)

@@ -1,0 +1,334 @@
+"""Shapes: constants and ranges, reshaping, joining and cutting, padding."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.tensors import to_ndarray
+from relay.ir.expr import Expr
+
+# ---------------------------------------------------------------- values
+
+
+@onnx_operator("Constant")
+def constant(node: Node) -> Expr:
+    """A tensor stored in the node."""
+    if (tensor := node.tensor("value")) is not None:
+        return node.from_tensor(tensor)
+    if (floats := node.numbers("value_floats")) is not None:
+        return node.constant(floats, "float32")
+    if (integers := node.integers("value_ints")) is not None:
+        return node.constant(integers, "int64")
+    if node.has("value_float"):
+        return node.constant(node.number("value_float", 0), "float32")
+    if not node.has("value_int"):
+        node.unsupported("it holds text or a sparse tensor, or nothing at all")
+    return node.constant(node.integer("value_int"), "int64")
+
+
+@onnx_operator("ConstantOfShape")
+def constant_of_shape(node: Node) -> Expr:
+    """A tensor of a given shape, filled with one value."""
+    shape = node.static_integers(0, "shape")
+    tensor = node.tensor("value")
+    if tensor is None:
+        return node.filled(shape, 0.0, "float32")
+    value = to_ndarray(tensor)
+    if math.prod(value.shape) != 1 or value.dtype == "bfloat16":
+        node.fail(f"its value must be one number, found {value.dtype}{value.shape}")
+    return node.filled(shape, value.numpy().item(), value.dtype)
+
+
+@onnx_operator("Shape")
+def shape_of(node: Node) -> Expr:
+    """The shape of a tensor, or a part of it."""
+    shape = node.shape(node.arg(0))
+    end = node.integer("end", len(shape))
+    return node.constant(shape[node.integer("start", 0) : end], "int64")
+
+
+@onnx_operator("Size")
+def size_of(node: Node) -> Expr:
+    """The number of elements of a tensor."""
+    return node.constant(math.prod(node.shape(node.arg(0))), "int64")
+
+
+@onnx_operator("Range")
+def number_range(node: Node) -> Expr:
+    """Numbers from a start up to a limit in equal steps."""
+    start, limit, delta = (node.static(i, "bounds").reshape(()) for i in range(3))
+    if delta == 0:
+        node.fail("its step is 0")
+    count = max(0, math.ceil((limit.item() - start.item()) / delta.item()))
+    dtype = node.dtype(node.arg(0))
+    node.spend((count,), "float64")
+    return node.constant(start + np.arange(count) * delta, dtype)
+
+
+@onnx_operator("EyeLike")
+def eye_like(node: Node) -> Expr:
+    """A matrix with ones on a diagonal."""
+    value = node.arg(0)
+    rows, columns = node.shape(value)
+    dtype = node.element_type(node.integer("dtype")) if node.has("dtype") else node.dtype(value)
+    node.spend((rows, columns), "float64")
+    return node.constant(np.eye(rows, columns, node.integer("k", 0)), dtype)
+
+
+# ---------------------------------------------------------------- the same elements
+
+
+@onnx_operator("Reshape")
+def reshape(node: Node) -> Expr:
+    """The same elements in another shape; 0 copies a size, -1 is what is left."""
+    value = node.arg(0)
+    found = node.shape(value)
+    wanted = node.static_integers(1, "shape")
+    if not node.integer("allowzero", 0):
+        if any(d == 0 and i >= len(found) for i, d in enumerate(wanted)):
+            node.fail(f"the shape {wanted} copies a dimension that {found} does not have")
+        wanted = [found[i] if d == 0 else d for i, d in enumerate(wanted)]
+    if wanted.count(-1) > 1 or any(d < -1 for d in wanted):
+        node.fail(f"{wanted} is not a shape: only one size may be -1, none may be less")
+    if -1 in wanted:
+        rest = math.prod(d for d in wanted if d != -1)
+        if rest == 0 or math.prod(found) % rest:
+            node.fail(f"a tensor of shape {found} cannot become {tuple(wanted)}")
+        wanted[wanted.index(-1)] = math.prod(found) // rest
+    return node.reshape(value, wanted)
+
+
+@onnx_operator("Flatten")
+def flatten(node: Node) -> Expr:
+    """A matrix: the axes before `axis` become its rows, the others its columns."""
+    value = node.arg(0)
+    shape = node.shape(value)
+    axis = node.integer("axis", 1)
+    if not -len(shape) <= axis <= len(shape):
+        node.fail(f"the axis {axis} is not one of a tensor with {len(shape)} dimensions")
+    axis = axis + len(shape) if axis < 0 else axis
+    return node.reshape(value, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+
+
+@onnx_operator("Transpose")
+def transpose(node: Node) -> Expr:
+    """The axes in another order; reversed where none is given."""
+    value = node.arg(0)
+    rank = node.rank(value)
+    axes = node.integers("perm")
+    if axes is None:
+        axes = list(reversed(range(rank)))
+    if sorted(axes) != list(range(rank)):
+        node.fail(f"{axes} is not an order of {rank} axes")
+    return node.transpose(value, axes)
+
+
+def _given_axes(node: Node) -> list[int] | None:
+    """Axes from the attribute (before version 13) or the second input."""
+    if node.optional(1) is not None:
+        return node.static_integers(1, "axes")
+    return node.integers("axes")
+
+
+@onnx_operator("Squeeze")
+def squeeze(node: Node) -> Expr:
+    """Axes of size 1 removed."""
+    value = node.arg(0)
+    shape = node.shape(value)
+    given = _given_axes(node)
+    if given is None:
+        axes = [i for i, d in enumerate(shape) if d == 1]
+    else:
+        axes = node.normal_axes(given, len(shape))
+    if any(shape[a] != 1 for a in axes):
+        node.fail(f"the axes {axes} of a tensor of shape {shape} do not all have size 1")
+    return node.call("squeeze", value, axis=tuple(sorted(axes))) if axes else value
+
+
+@onnx_operator("Unsqueeze")
+def unsqueeze(node: Node) -> Expr:
+    """Axes of size 1 put in; they are counted in the result."""
+    value = node.arg(0)
+    given = _given_axes(node)
+    if given is None:
+        node.fail("it lacks its axes")
+    for axis in sorted(node.normal_axes(given, node.rank(value) + len(given))):
+        value = node.call("expand_dims", value, axis=axis)
+    return value
+
+
+@onnx_operator("DepthToSpace")
+def depth_to_space(node: Node) -> Expr:
+    """Blocks of channels moved into the image."""
+    mode = node.text("mode", "DCR")
+    size = node.integer("blocksize")
+    return node.call("nn.depth_to_space", node.arg(0), block_size=size, mode=mode)
+
+
+@onnx_operator("SpaceToDepth")
+def space_to_depth(node: Node) -> Expr:
+    """Blocks of the image moved into channels."""
+    return node.call("nn.space_to_depth", node.arg(0), block_size=node.integer("blocksize"))
+
+
+# ---------------------------------------------------------------- repeated elements
+
+
+@onnx_operator("Expand")
+def expand(node: Node) -> Expr:
+    """A tensor broadcast together with a shape."""
+    value = node.arg(0)
+    shape = np.broadcast_shapes(node.shape(value), tuple(node.static_integers(1, "shape")))
+    return node.broadcast(value, shape)
+
+
+@onnx_operator("Tile")
+def tile(node: Node) -> Expr:
+    """A tensor repeated along its axes."""
+    value = node.arg(0)
+    times = node.static_integers(1, "repeats")
+    shape = node.shape(value)
+    if len(times) != len(shape):
+        node.fail(f"it needs one number of repeats for each of {len(shape)} axes, found {times}")
+    node.check_size([d * t for d, t in zip(shape, times, strict=True)], node.dtype(value))
+    return value if set(times) <= {1} else node.call("tile", value, reps=tuple(times))
+
+
+# ---------------------------------------------------------------- joining and cutting
+
+
+@onnx_operator("Concat")
+def concat(node: Node) -> Expr:
+    """Tensors one after the other along an axis."""
+    values = node.args()
+    return node.concatenate(values, node.axis("axis", node.rank(values[0])))
+
+
+@onnx_operator("Split")
+def split(node: Node) -> list[Expr]:
+    """A tensor cut along an axis, into parts of given or of equal sizes."""
+    value = node.arg(0)
+    axis = node.axis("axis", node.rank(value), 0)
+    extent = node.shape(value)[axis]
+    if node.optional(1) is not None:
+        sizes = node.static_integers(1, "sizes")
+    elif (given := node.integers("split")) is not None:
+        sizes = given
+    else:
+        count = node.integer("num_outputs", len(node.outputs))
+        part = -(-extent // count)
+        sizes = [max(0, min(part, extent - i * part)) for i in range(count)]
+    if sum(sizes) != extent or any(s < 0 for s in sizes) or len(sizes) < len(node.outputs):
+        node.fail(f"it cuts {extent} elements into {sizes} for {len(node.outputs)} outputs")
+    if len(sizes) == 1:
+        return [value]
+    at = np.cumsum(sizes[:-1]).tolist()
+    parts = node.call("split", value, indices_or_sections=tuple(at), axis=axis)
+    return [node.field(parts, i) for i in range(len(node.outputs))]
+
+
+def _slice(
+    node: Node,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
+) -> Expr:
+    value = node.arg(0)
+    shape = node.shape(value)
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        node.fail("its starts, ends, axes and steps are not of one length")
+    begin, end, stride = [0] * len(shape), list(shape), [1] * len(shape)
+    axes = node.normal_axes(axes, len(shape))
+    for axis, first, last, step in zip(axes, starts, ends, steps, strict=True):
+        if step == 0:
+            node.fail("its step is 0")
+        begin[axis], end[axis], stride[axis] = slice(first, last, step).indices(shape[axis])
+    empty = [len(range(b, e, s)) for b, e, s in zip(begin, end, stride, strict=True)]
+    if 0 in empty:
+        return node.filled(empty, 0, node.dtype(value))
+    # Before the first element: -1 would count from the end.
+    end = [-d - 1 if e == -1 else e for d, e in zip(shape, end, strict=True)]
+    return node.slice(value, begin, end, stride)
+
+
+@onnx_operator("Slice")
+def slice_by_attributes(node: Node) -> Expr:
+    """A part of a tensor, given by attributes."""
+    starts, ends = node.integers("starts"), node.integers("ends")
+    if starts is None or ends is None:
+        node.fail("it lacks its starts or ends")
+    return _slice(node, starts, ends, node.integers("axes"), None)
+
+
+@onnx_operator("Slice", since=10)
+def slice_by_inputs(node: Node) -> Expr:
+    """A part of a tensor, given by inputs."""
+    starts, ends = node.static_integers(1, "starts"), node.static_integers(2, "ends")
+    axes = node.static_integers(3, "axes") if node.optional(3) is not None else None
+    steps = node.static_integers(4, "steps") if node.optional(4) is not None else None
+    return _slice(node, starts, ends, axes, steps)
+
+
+# ---------------------------------------------------------------- padding
+
+
+def _pad(node: Node, pads: Sequence[int], axes: Sequence[int] | None, fill: Expr) -> Expr:
+    value = node.arg(0)
+    shape = node.shape(value)
+    axes = list(range(len(shape))) if axes is None else node.normal_axes(axes, len(shape))
+    if len(pads) != 2 * len(axes):
+        node.fail(f"it needs {2 * len(axes)} sizes of padding, found {len(pads)}")
+    widths = [(0, 0)] * len(shape)
+    for i, axis in enumerate(axes):
+        widths[axis] = (pads[i], pads[i + len(axes)])
+    # Less than nothing is put around: that is cut off.
+    begin = [max(0, -before) for before, _ in widths]
+    end = [d - max(0, -after) for d, (_, after) in zip(shape, widths, strict=True)]
+    if any(b >= e for b, e in zip(begin, end, strict=True)):
+        node.fail(f"the padding {widths} leaves nothing of the shape {shape}")
+    value = node.slice(value, begin, end, [1] * len(shape))
+    width = tuple((max(0, before), max(0, after)) for before, after in widths)
+    if not any(map(any, width)):
+        return value
+    padded = [d + sum(w) for d, w in zip(node.shape(value), width, strict=True)]
+    node.check_size(padded, node.dtype(value))
+    mode = node.text("mode", "constant")
+    if mode not in ("constant", "reflect", "edge"):
+        node.unsupported(f"its mode {mode!r} is not supported; constant, reflect and edge are")
+    return node.call("nn.pad", value, fill, pad_width=width, pad_mode=mode)
+
+
+@onnx_operator("Pad")
+def pad_by_attributes(node: Node) -> Expr:
+    """Elements put around a tensor, as attributes say."""
+    fill = node.like(node.number("value", 0.0), node.arg(0))
+    return _pad(node, node.integers("pads") or [], None, fill)
+
+
+@onnx_operator("Pad", since=11)
+def pad_by_inputs(node: Node) -> Expr:
+    """Elements put around a tensor, as inputs say."""
+    given = node.optional(2)
+    fill = node.like(0, node.arg(0)) if given is None else node.reshape(given, ())
+    axes = node.static_integers(3, "axes") if node.optional(3) is not None else None
+    return _pad(node, node.static_integers(1, "padding"), axes, fill)
+
+
+@onnx_operator("Trilu")
+def triangle(node: Node) -> Expr:
+    """The upper or lower triangle of matrices, zero elsewhere."""
+    value = node.arg(0)
+    diagonal = node.static_integers(1, "diagonal")[0] if node.optional(1) is not None else 0
+    upper = bool(node.integer("upper", 1))
+    # A mask that is known while importing becomes one select.
+    rows, columns = node.shape(value)[-2:]
+    node.spend((rows, columns), "bool")
+    ones = np.ones((rows, columns), bool)
+    mask = np.triu(ones, diagonal) if upper else np.tril(ones, diagonal)
+    return node.call("where", node.constant(mask, "bool"), value, node.like(0, value))

@@ -1,0 +1,261 @@
+"""Reading an ONNX file that nobody vouches for.
+
+A model is data: nothing in it is run, and no file is read but the model itself and data files that
+it names inside its own folder. Every declared size is compared with what is there before memory is
+taken for it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from relay.frontend.onnx.tensors import declared_bytes
+from relay.support.errors import ImportModelError
+
+_MAX_FILE = 2**31 - 1
+#: All reads of data files together may be this many times as large as the files: weights that are
+#: shared are stored once and named several times, but a small file must not fill the memory.
+_MAX_SHARING = 4
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+#: Field number of `onnx.ModelProto` -> wire type.
+_MODEL_FIELDS: Final = {
+    1: _VARINT,
+    2: _BYTES,
+    3: _BYTES,
+    4: _BYTES,
+    5: _VARINT,
+    6: _BYTES,
+    7: _BYTES,
+    8: _BYTES,
+    14: _BYTES,
+    20: _BYTES,
+    25: _BYTES,
+    26: _BYTES,
+}
+#: How files begin that people take for ONNX models.
+_KNOWN_BEGINNINGS: Final = (
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer: the model is not downloaded, try git lfs pull",
+    ),
+    (b"PK\x03\x04", "a zip archive, such as PyTorch writes: export it with torch.onnx.export"),
+    (b"\x89HDF", "an HDF5 file, such as Keras writes: convert it to ONNX first"),
+    (b"\x80\x02", "a Python pickle, such as PyTorch writes: export it with torch.onnx.export"),
+    (b"<", "a web page or XML"),
+    (b"{", "JSON"),
+)
+
+
+def load(path: str | os.PathLike[str]) -> ModelProto:
+    """The ONNX model in the file `path`, with the data of its data files read into it.
+
+    Raises `ImportModelError` when the file is missing, no ONNX model, cut off or damaged, or when
+    it names data outside its own folder or of another size than it declares.
+    """
+    file = Path(path)
+    data = _read_model(file)
+    _check_framing(file, data)
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise ImportModelError(f"{file} is a damaged ONNX file: {error}") from None
+    if not model.HasField("graph"):
+        raise ImportModelError(f"{file} is not an ONNX model: it has no graph")
+    _DataFiles(file).read_into(model)
+    return model
+
+
+def _read_model(file: Path) -> bytes:
+    try:
+        status = file.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImportModelError(f"{file} is a folder; expected an ONNX file")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImportModelError(f"{file} is not a regular file; expected an ONNX file")
+        if status.st_size == 0:
+            raise ImportModelError(f"{file} is empty; expected an ONNX model")
+        if status.st_size > _MAX_FILE:
+            raise ImportModelError(
+                f"{file} has {status.st_size} bytes; an ONNX file has less than 2 GiB, "
+                "larger weights go into data files beside it"
+            )
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise ImportModelError(f"no such file: {file}") from None
+    except (OSError, ValueError) as error:
+        raise ImportModelError(f"{file} cannot be read: {error}") from None
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int] | None:
+    """The number at `at` and the position after it; None where the data end or are no number."""
+    value = 0
+    for i in range(10):
+        if at + i >= len(data):
+            return None
+        byte = data[at + i]
+        value |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            return value, at + i + 1
+    return None
+
+
+def _check_framing(file: Path, data: bytes) -> None:
+    """Tell a file that is cut off from one that never was an ONNX model."""
+    for beginning, kind in _KNOWN_BEGINNINGS:
+        if data.startswith(beginning):
+            raise ImportModelError(f"{file} is not an ONNX model; it looks like {kind}")
+    at, seen = 0, 0
+    while at < len(data):
+        key = _varint(data, at)
+        field = key[0] >> 3 if key else 0
+        if key is None or _MODEL_FIELDS.get(field) != key[0] & 7:
+            if seen and key is not None and field > max(_MODEL_FIELDS):
+                return  # a field of a later version of the format; the parser decides
+            raise ImportModelError(
+                f"{file} is not an ONNX model"
+                + (f" (or it is damaged at byte {at})" if seen else "")
+            )
+        number = _varint(data, key[1])
+        if number is None:
+            raise ImportModelError(f"{file} is cut off: it ends in the middle of a field")
+        at = number[1]
+        if key[0] & 7 == _BYTES:
+            at += number[0]
+            if at > len(data) and not seen:
+                raise ImportModelError(f"{file} is not an ONNX model")
+            if at > len(data):
+                raise ImportModelError(
+                    f"{file} is cut off: it has {len(data)} bytes, and a field in it goes up to "
+                    f"byte {at}; copy or download it again"
+                )
+        seen += 1
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every tensor of `model`, those inside attributes and nested graphs too."""
+    graphs: list[GraphProto] = [model.graph]
+    nodes: list[NodeProto] = [n for f in model.functions for n in f.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            nodes.extend(graph.node)
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            continue
+        for attribute in nodes.pop().attribute:
+            match attribute.type:
+                case AttributeProto.TENSOR:
+                    yield attribute.t
+                case AttributeProto.TENSORS:
+                    yield from attribute.tensors
+                case AttributeProto.GRAPH:
+                    graphs.append(attribute.g)
+                case AttributeProto.GRAPHS:
+                    graphs.extend(attribute.graphs)
+
+
+class _DataFiles:
+    """The data files beside a model: found, checked and read."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.folder = file.parent
+        self.sizes: dict[str, int] = {}
+        self.total = 0
+
+    def read_into(self, model: ModelProto) -> None:
+        """Move the data that `model` keeps in other files into it."""
+        for tensor in _tensors(model):
+            if tensor.data_location == TensorProto.EXTERNAL:
+                tensor.raw_data = self.read(tensor)
+                tensor.data_location = TensorProto.DEFAULT
+                del tensor.external_data[:]
+
+    def read(self, tensor: TensorProto) -> bytes:
+        """The bytes of `tensor`, from the file, offset and length that it names."""
+        what = f"{self.file}: the tensor {tensor.name!r}"
+        # A text that is not UTF-8 arrives as bytes.
+        if not all(
+            isinstance(e.key, str) and isinstance(e.value, str) for e in tensor.external_data
+        ):
+            raise ImportModelError(f"{what} does not say in UTF-8 where its data are")
+        entries = {e.key: e.value for e in tensor.external_data}
+        location = entries.get("location", "")
+        path = self._resolve(location, what)
+        size = declared_bytes(tensor)
+        offset = _number(entries.get("offset", "0"), "offset", what)
+        length = _number(entries["length"], "length", what) if "length" in entries else size
+        if length != size:
+            raise ImportModelError(
+                f"{what} declares the shape {tuple(tensor.dims)}, which is {size} bytes, "
+                f"but {length} bytes in {location!r}"
+            )
+        try:
+            return self._read(path, location, offset, size, what)
+        except OSError as error:
+            raise ImportModelError(
+                f"{what} is kept in {location!r}, which cannot be read: {error.strerror}"
+            ) from None
+
+    def _resolve(self, location: str, what: str) -> Path:
+        """The data file, a path that goes down from the model's folder through no link."""
+        parts = PurePosixPath(location).parts
+        windows = PureWindowsPath(location)
+        outside = location.startswith("/") or windows.drive or windows.root or "\\" in location
+        if not parts or outside or ".." in parts or "\0" in location:
+            raise ImportModelError(
+                f"{what} wants to read {location!r}; "
+                "data must be in a file inside the folder of the model, named relative to it"
+            )
+        path = self.folder
+        for part in parts:
+            path = path / part
+            if path.is_symlink():
+                raise ImportModelError(
+                    f"{what} wants to read {location!r}, which goes through a link ({path}); "
+                    "replace the link by the file itself"
+                )
+        return path
+
+    def _read(self, path: Path, location: str, offset: int, size: int, what: str) -> bytes:
+        # A pipe put there must not block us, nor a link exchanged for the file be followed.
+        flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        flags |= getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+                raise ImportModelError(
+                    f"{what} wants to read {location!r}, which is a hard link or no regular file; "
+                    "replace it by a plain copy"
+                )
+            if offset + size > status.st_size:
+                raise ImportModelError(
+                    f"{what} wants bytes {offset} to {offset + size} of {location!r}, "
+                    f"which has only {status.st_size} bytes"
+                )
+            self.sizes[str(path)] = status.st_size
+            self.total += size
+            if self.total > _MAX_SHARING * sum(self.sizes.values()):
+                raise ImportModelError(
+                    f"{what}: the tensors of the model name the bytes of {location!r} "
+                    f"more than {_MAX_SHARING} times over"
+                )
+            stream.seek(offset)
+            data = stream.read(size)
+        if len(data) != size:
+            raise ImportModelError(f"{what}: {location!r} became shorter while it was read")
+        return data
+
+
+def _number(text: str, key: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ImportModelError(f"{what} gives the {key} {text!r} of its data; expected a number")
+    return int(text)

@@ -1,0 +1,46 @@
+"""Which converter turns which ONNX operator, from which version of its operator set on."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from relay.frontend.onnx.node import Node, Result
+
+Converter: TypeAlias = Callable[[Node], Result]
+
+#: Names that mean the default domain.
+DEFAULT_DOMAINS = ("", "ai.onnx")
+OLDEST_OPSET = 7
+
+_CONVERTERS: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
+
+
+def register(converter: Converter, *op_types: str, since: int = 1, domain: str = "") -> None:
+    """Let `converter` turn nodes of `op_types`, from version `since` of `domain` on."""
+    for op_type in op_types:
+        versions = _CONVERTERS.setdefault((domain, op_type), [])
+        versions.append((since, converter))
+        versions.sort(key=lambda version: version[0])
+
+
+def onnx_operator(
+    *op_types: str, since: int = 1, domain: str = ""
+) -> Callable[[Converter], Converter]:
+    """Decorator: the function converts `op_types`, from version `since` of `domain` on."""
+
+    def declare(converter: Converter) -> Converter:
+        register(converter, *op_types, since=since, domain=domain)
+        return converter
+
+    return declare
+
+
+def find(domain: str, op_type: str, opset: int) -> Converter | None:
+    """The converter of `op_type` as version `opset` of `domain` defines it, or None."""
+    key = ("" if domain in DEFAULT_DOMAINS else domain, op_type)
+    found = [c for since, c in _CONVERTERS.get(key, ()) if since <= opset]
+    return found[-1] if found else None
+
+
+def supported_operators() -> list[str]:
+    """The names of the ONNX operators that can be imported, sorted."""
+    return sorted(f"{domain}.{name}" if domain else name for domain, name in _CONVERTERS)

@@ -1,0 +1,306 @@
+"""Type inference: every node gives constraints, unification solves them.
+
+A call of an operator waits until the types of its arguments are known, or the operator can tell
+them (`Operator.complete_inputs`); it is looked at again when the hole it waits for is filled. So
+every node is visited once, and again only when something new is known about it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from relay.infer.report import Finding
+from relay.infer.unify import Unifier
+from relay.ir.expr import (
+    Call,
+    Constant,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Op,
+    Tuple,
+    TupleGetItem,
+    Var,
+)
+from relay.ir.op import Operator
+from relay.ir.types import (
+    FuncType,
+    IncompleteType,
+    TensorType,
+    TupleType,
+    Type,
+    instantiate,
+    is_complete,
+    join,
+)
+from relay.ir.visit import post_order_all
+from relay.support.diagnostics import Diagnostic, did_you_mean
+from relay.support.errors import TypeInferenceError
+
+
+@dataclass
+class Inference:
+    """Infers the types in some functions (or one expression); collects errors in `findings`."""
+
+    functions: Mapping[GlobalVar, Function] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    types: dict[Expr, Type] = field(default_factory=dict)
+    type_args: dict[Call, list[Type]] = field(default_factory=dict)
+    _global_types: dict[str, Type] = field(default_factory=dict)
+    _waiting: dict[IncompleteType, list[Expr]] = field(default_factory=dict)
+    _ready: list[Expr] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.unifier = Unifier(self._wake)
+
+    # ------------------------------------------------------------------ driving
+
+    def infer_functions(self) -> None:
+        """Infer all functions, with what they tell about each other."""
+        for variable, function in self.functions.items():
+            self._global_types[variable.name_hint] = self._signature(function)
+        for variable, function in self.functions.items():
+            self.infer(function)
+            self._same(
+                variable, self._global_types[variable.name_hint], self.types[function], "declared"
+            )
+        self._finish(list(self.functions.values()))
+
+    def infer_expr(self, expr: Expr) -> None:
+        """Infer one expression."""
+        self.infer(expr)
+        self._finish([expr])
+
+    def infer(self, root: Expr) -> None:
+        """Visit everything in `root` in order of evaluation: a let binds before its body."""
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                if isinstance(node, Let) and node not in self.types:
+                    # The first of two visits: the value is done.
+                    declared = self.types[node.variable]
+                    self._same(node, declared, self.types[node.value], "the let declares")
+                    self.types[node] = IncompleteType()
+                else:
+                    self._visit(node)
+                self._drain()
+            elif node in self.types:
+                continue
+            elif node._type is not None and not isinstance(node, GlobalVar):
+                self.types[node] = node._type
+            elif isinstance(node, Let):
+                stack += [(node, True), (node.body, False), (node, True)]
+                stack += [(node.value, False), (node.variable, False)]
+            else:
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node.children()))
+
+    def _wake(self, hole: IncompleteType) -> None:
+        self._ready.extend(self._waiting.pop(hole, ()))
+
+    def _drain(self) -> None:
+        while self._ready:
+            self._visit(self._ready.pop())
+
+    def _finish(self, roots: Sequence[Expr]) -> None:
+        """Report what is still unknown: variables, or else the first expression."""
+        if self.findings:
+            return
+        unknown = [
+            node
+            for node in post_order_all(roots)
+            if node in self.types and self.unifier.first_hole(self.types[node]) is not None
+        ]
+        variables = [node for node in unknown if isinstance(node, Var)]
+        for node in variables or unknown[:1]:
+            if isinstance(node, Var):
+                message = f"the type of %{node.name_hint} cannot be inferred"
+                hint = f"annotate it, like `%{node.name_hint}: Tensor[(1, 3), float32]`"
+            else:
+                message = "the type of this expression cannot be inferred"
+                hint = "annotate the variables or the result of the function"
+            self.findings.append((node, Diagnostic(message, node.span, hints=(hint,))))
+
+    # ------------------------------------------------------------------ errors
+
+    def _report(self, node: Expr, message: str, because: str = "") -> None:
+        self.findings.append((node, Diagnostic(message, node.span, because=because)))
+
+    def _same(self, node: Expr, expected: Type, found: Type, because: str) -> None:
+        """`expected` and `found` must agree, by what `because` says at `node`."""
+        if self.unifier.unify(expected, found):
+            return
+        if self.unifier.circular:
+            self.unifier.circular = False
+            self._report(node, "the type of this value would have to contain itself")
+            return
+        wanted, got = self.unifier.full(expected), self.unifier.full(found)
+        self._report(node, f"{because} {wanted}, but the value has type {got}")
+
+    # ------------------------------------------------------------------ nodes
+
+    def _annotation(self, annotation: Type | None) -> Type:
+        return IncompleteType() if annotation is None else annotation
+
+    def _signature(self, function: Function) -> FuncType:
+        """The type of `function` as far as it is written down."""
+        for parameter in function.params:
+            self.types.setdefault(parameter, self._annotation(parameter.type_annotation))
+        arguments = [self.types[p] for p in function.params]
+        return FuncType(arguments, self._annotation(function.ret_type), function.type_params)
+
+    def known_type(self, node: Expr) -> Type:
+        """What has been found out about the type of `node`."""
+        if node._type is not None:
+            return node._type
+        return self.unifier.full(self.types[node])
+
+    def _visit(self, node: Expr) -> None:
+        """Give `node` its type, or wait for what it needs."""
+        old = self.types.get(node)
+        found = self._type_of(node)
+        if old is None:
+            self.types[node] = IncompleteType() if found is None else found
+        elif found is not None:
+            self.unifier.unify(old, found)
+
+    def _type_of(self, node: Expr) -> Type | None:
+        match node:
+            case Var(type_annotation=annotation):
+                return self._annotation(annotation)
+            case GlobalVar():
+                return self._global(node)
+            case Constant():
+                return TensorType(node.data.shape, node.data.dtype)
+            case Tuple(fields=fields):
+                return TupleType([self.types[f] for f in fields])
+            case TupleGetItem():
+                return self._projection(node)
+            case Function():
+                return self._function(node)
+            case Let(body=body):
+                return self.types[body]
+            case If():
+                return self._if(node)
+            case Call(op=Op()):
+                return self._operator_call(node)
+            case Call():
+                return self._function_call(node)
+            case _:
+                self._report(node, f"a {type(node).__name__} cannot be used as a value")
+                return self.unifier.poison()
+
+    def _global(self, node: GlobalVar) -> Type:
+        found = self._global_types.get(node.name_hint)
+        if found is None and is_complete(node.type_annotation):
+            return node.type_annotation
+        if found is None:
+            hints = did_you_mean(node.name_hint, self._global_types, "@")
+            message = f"the module has no function @{node.name_hint}"
+            self.findings.append((node, Diagnostic(message, node.span, hints=hints)))
+            return self.unifier.poison()
+        return found
+
+    def _wait(self, node: Expr, hole: IncompleteType) -> Type | None:
+        """Visit `node` again when `hole` is known; nothing comes of it when an error hides it."""
+        if hole in self.unifier.poisoned:
+            return self.unifier.poison()
+        self._waiting.setdefault(hole, []).append(node)
+        return None
+
+    def _projection(self, node: TupleGetItem) -> Type | None:
+        found = self.unifier.resolve(self.types[node.tuple_value])
+        if isinstance(found, IncompleteType):
+            return self._wait(node, found)
+        if not isinstance(found, TupleType):
+            message = f"expected a tuple before .{node.index}, found {self.unifier.full(found)}"
+            self._report(node, message)
+            return self.unifier.poison()
+        if not 0 <= node.index < len(found.fields):
+            count = len(found.fields)
+            self._report(node, f"the tuple has {count} fields, so .{node.index} is not one of them")
+            return self.unifier.poison()
+        return found.fields[node.index]
+
+    def _function(self, node: Function) -> Type:
+        signature = self._signature(node)
+        body = self.types[node.body]
+        self._same(node, signature.ret_type, body, "the function is declared to return")
+        return signature
+
+    def _if(self, node: If) -> Type:
+        condition = self.types[node.cond]
+        if not self.unifier.unify(TensorType((), "bool"), condition):
+            found = self.unifier.full(condition)
+            self._report(node, f"an if needs a scalar bool condition, found {found}")
+        left, right = self.types[node.true_branch], self.types[node.false_branch]
+        if not self.unifier.unify(left, right):
+            both = f"{self.unifier.full(left)} and {self.unifier.full(right)}"
+            self._report(node, f"both branches of an if must have one type, found {both}")
+            return self.unifier.poison()
+        left, right = self.unifier.full(left), self.unifier.full(right)
+        return join(left, right) if is_complete(left) and is_complete(right) else left
+
+    def _operator_call(self, node: Call) -> Type | None:
+        attrs = node.attrs
+        assert attrs is not None
+        known = [self.unifier.full(self.types[a]) for a in node.args]
+        try:
+            if not all(is_complete(t) for t in known):
+                known = self._completed(node, known)
+            for argument in known:
+                hole = self.unifier.first_hole(argument)
+                if hole is not None:
+                    return self._wait(node, hole)
+            return attrs.call_type(known)
+        except TypeInferenceError as error:
+            self._report(node, error.message)
+            return self.unifier.poison()
+
+    def _completed(self, node: Call, known: Sequence[Type]) -> list[Type]:
+        """The types of the arguments with what the operator itself can tell."""
+        attrs = node.attrs
+        if isinstance(attrs, Operator) and len(known) == len(attrs.inputs):
+            told = attrs.complete_inputs([t if is_complete(t) else None for t in known])
+            for argument, before, after in zip(node.args, known, told, strict=True):
+                if after is not None and not is_complete(before):
+                    self._same(argument, before, after, f"{attrs.name} needs an argument of")
+        return [self.unifier.full(t) for t in known]
+
+    def _function_call(self, node: Call) -> Type | None:
+        callee = self.unifier.resolve(self.types[node.op])
+        arguments = [self.types[a] for a in node.args]
+        if isinstance(callee, IncompleteType):
+            if callee in self.unifier.poisoned:
+                return self.unifier.poison()
+            result = IncompleteType()
+            self.unifier.unify(callee, FuncType(arguments, result))
+            return result
+        if not isinstance(callee, FuncType):
+            found = self.unifier.full(callee)
+            self._report(node, f"expected a function to call, found a value of type {found}")
+            return self.unifier.poison()
+        if callee.type_params:
+            fresh: list[Type] = list(node.type_args)
+            if len(fresh) != len(callee.type_params):
+                fresh = [IncompleteType() for _ in callee.type_params]
+            self.type_args[node] = fresh
+            callee = instantiate(callee, fresh)
+        self._arguments(node, callee, arguments)
+        return callee.ret_type
+
+    def _arguments(self, node: Call, callee: FuncType, arguments: Sequence[Type]) -> None:
+        name = f"@{node.op.name_hint}" if isinstance(node.op, GlobalVar) else "the function"
+        because = f"{name} has the type {self.unifier.full(callee)}"
+        if len(arguments) != len(callee.arg_types):
+            wanted = len(callee.arg_types)
+            message = f"{name} takes {wanted} arguments, found {len(arguments)}"
+            self._report(node, message, because=because)
+            return
+        for i, (found, expected) in enumerate(zip(arguments, callee.arg_types, strict=True)):
+            if not self.unifier.unify(expected, found):
+                wanted_text, got = self.unifier.full(expected), self.unifier.full(found)
+                message = f"argument {i}: expected {wanted_text}, found {got}"
+                self._report(node, message, because=because)

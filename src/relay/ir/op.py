@@ -1,0 +1,150 @@
+"""How an operator is declared: one class, everything about the operator in it.
+
+::
+
+    @operator("nn.relu", inputs=("data",), pattern=Pattern.ELEMWISE, level=1)
+    class Relu(Operator):
+        \"\"\"Rectified linear unit: ``max(x, 0)``.\"\"\"
+
+        def infer(self, data: Type) -> Type: ...
+        def compute(self, data: te.Tensor) -> te.Tensor: ...
+        def reference(self, data: Array) -> Array: ...
+
+The fields of the class are the operator's attributes, with their defaults. `Call.attrs` is an
+instance of the class, so passes match on it: ``case Call(attrs=Conv2D(groups=1))``. Printer, parser,
+inference, folding, fusion, lowering, docs and tests all read this one declaration.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+import numpy as np
+import numpy.typing as npt
+
+from relay.ir.expr import Call, Expr, Op, OperatorBase
+from relay.ir.types import TensorType, Type
+from relay.support.errors import TypeInferenceError
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class Pattern(IntEnum):
+    """How an operator takes part in fusion (Relay's `TOpPattern`, with its numbers)."""
+
+    ELEMWISE = 0
+    BROADCAST = 1
+    INJECTIVE = 2
+    COMM_REDUCE = 3
+    OUT_ELEMWISE_FUSABLE = 4
+    TUPLE = 7
+    OPAQUE = 8
+
+
+class Operator(OperatorBase):
+    """Base of operator declarations. Derived classes are frozen dataclasses made by `operator`.
+
+    A derived class defines
+
+    - ``infer(self, *types) -> Type``: the result type from the argument types. It serves symbolic
+      shapes too: a dimension may be `Any`. Raises `TypeInferenceError` with a helpful message.
+    - ``compute(self, *tensors) -> te.Tensor | tuple[te.Tensor, ...]``: the meaning as tensor
+      expressions. An argument of tuple type arrives as a tuple of tensors.
+    - ``reference(self, *arrays) -> Array | tuple[Array, ...]``: the meaning in NumPy, written
+      independently of `compute`.
+    - ``layouts`` (optional): how the operator follows a change of data layout.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    pattern: ClassVar[Pattern]
+    level: ClassVar[int]
+    stateful: ClassVar[bool] = False
+    #: Why a capability is absent: {"compute": "runs only in the interpreter"}; read by the tests.
+    missing: ClassVar[dict[str, str]] = {}
+
+    def infer(self, *types: Any, **_: Any) -> Type:
+        """Result type from argument types."""
+        raise TypeInferenceError(f"the operator {self.name} declares no type")
+
+    def compute(self, *tensors: Any, **_: Any) -> Any:
+        """Result tensors, as tensor expressions over argument tensors."""
+        raise TypeInferenceError(f"the operator {self.name} declares no tensor expression")
+
+    def reference(self, *arrays: Any, **_: Any) -> Any:
+        """Result arrays from argument arrays, in NumPy."""
+        raise TypeInferenceError(f"the operator {self.name} declares no reference")
+
+    def complete_inputs(self, types: Sequence[Type | None]) -> Sequence[Type | None]:
+        """Argument types with what this operator can tell of the unknown ones filled in.
+
+        For example a convolution with `channels` and `kernel_size` tells the type of its weight.
+        """
+        return types
+
+    def call_type(self, types: Sequence[Type]) -> Type:
+        if len(types) != len(self.inputs):
+            raise TypeInferenceError(
+                f"{self.name} takes {len(self.inputs)} arguments "
+                f"({', '.join(self.inputs) or 'none'}), found {len(types)}"
+            )
+        return self.infer(*types)
+
+    @classmethod
+    def call(cls, *args: Expr, **attributes: Any) -> Call:
+        """A call of this operator with `attributes`."""
+        return Call(cls.op, args, cls(**attributes))
+
+
+_T = TypeVar("_T", bound=type[Operator])
+
+
+@dataclass_transform(frozen_default=True)
+def operator(
+    name: str, *, inputs: tuple[str, ...], pattern: Pattern, level: int = 1
+) -> Callable[[_T], _T]:
+    """Class decorator: declare the operator `name` taking `inputs`.
+
+    `pattern` says how it fuses, `level` is Relay's support level (documentation only).
+    """
+
+    def declare(cls: _T) -> _T:
+        declared = dataclasses.dataclass(frozen=True)(cls)
+        declared.name = name
+        declared.inputs = inputs
+        declared.pattern = pattern
+        declared.level = level
+        declared.op = Op(name, declared)
+        return declared
+
+    return declare
+
+
+def attributes(declaration: Operator) -> dict[str, object]:
+    """The attributes of `declaration` by name, in order of declaration."""
+    return {f.name: getattr(declaration, f.name) for f in dataclasses.fields(declaration)}  # type: ignore[arg-type]
+
+
+def changed_attributes(declaration: Operator) -> dict[str, object]:
+    """The attributes that differ from their defaults: what the text format prints."""
+    changed: dict[str, object] = {}
+    for f in dataclasses.fields(declaration):  # type: ignore[arg-type]
+        value = getattr(declaration, f.name)
+        if f.default is dataclasses.MISSING or value != f.default:
+            changed[f.name] = value
+    return changed
+
+
+def expect_tensor(operator_name: str, argument: str, type_: Type) -> TensorType:
+    """`type_` as a tensor type; raises `TypeInferenceError` naming operator and argument."""
+    if not isinstance(type_, TensorType):
+        raise TypeInferenceError(
+            f"{operator_name}: expected a tensor for {argument}, found {type_}"
+        )
+    return type_
+
+
+def as_array(value: object) -> Array:
+    """`value` as a NumPy array (NumPy scalars become rank-0 arrays)."""
+    return np.asarray(value)

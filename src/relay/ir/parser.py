@@ -1,0 +1,529 @@
+"""Relay text (version 0.0.5) to programs.
+
+Recursive descent by generators: a rule yields the rule it needs and is resumed with the result, so
+that programs may nest without a limit. ``%0 = e;`` names a node for the text alone, no node stands
+for it; ``e1; e2`` is a let of an unnamed variable.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from relay import dtypes
+from relay.ir.attribute_parser import (
+    AttributeValue,
+    attribute_value,
+    operator_attributes,
+)
+from relay.ir.expr import (
+    Call,
+    Constant,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Op,
+    Tuple,
+    TupleGetItem,
+    Var,
+)
+from relay.ir.metadata import CONSTANTS, MetadataError, load
+from relay.ir.module import IRModule
+from relay.ir.printer import VERSION
+from relay.ir.token_stream import TokenStream
+from relay.ir.types import Type
+from relay.runtime.ndarray import NDArray
+from relay.support.diagnostics import did_you_mean
+from relay.support.errors import RelayError
+from relay.support.lexer import END, Token
+from relay.support.source import Source
+
+Step: TypeAlias = Generator["Step", Expr, Expr]
+"""A rule at work: it yields the rules it needs, is sent what they give, and returns its own."""
+
+INFIX: Final = {
+    "*": (12, "multiply"),
+    "/": (12, "divide"),
+    "+": (10, "add"),
+    "-": (10, "subtract"),
+    "<": (8, "less"),
+    "<=": (8, "less_equal"),
+    ">": (8, "greater"),
+    ">=": (8, "greater_equal"),
+    "==": (7, "equal"),
+    "!=": (7, "not_equal"),
+}
+"""Precedence and operator of the infix signs; all of them associate to the left."""
+
+_SUFFIXES: Final = {
+    **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"u{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    "f": "float32",
+}
+_LARGEST: Final = {
+    "float16": float(np.finfo(np.float16).max),
+    "float32": float(np.finfo(np.float32).max),
+    "float64": float(np.finfo(np.float64).max),
+}
+_SPECIAL: Final = {
+    f"{word}{suffix}": (float(word), dtype)
+    for word in ("inf", "nan")
+    for suffix, dtype in _SUFFIXES.items()
+    if suffix.startswith("f")
+}
+
+
+def parse(source: str, source_name: str = "from_string") -> IRModule:
+    """The module that `source` is the text of, as written: nothing is inferred.
+
+    A text of one expression becomes the ``@main`` of a module. Raises `ParseError` with the place,
+    what was expected there and what was found.
+    """
+    return _Parser(Source(source_name, source)).module()
+
+
+def parse_expr(source: str, source_name: str = "from_string") -> Expr:
+    """The expression that `source` is the text of; the version header may be left out.
+
+    Raises `ParseError` with the place, what was expected there and what was found.
+    """
+    return _Parser(Source(source_name, source)).whole_expression()
+
+
+def _run(step: Step) -> Expr:
+    """Drive `step` and everything that it needs, on a stack of our own."""
+    stack = [step]
+    result: Expr | None = None
+    while stack:
+        try:
+            # A fresh generator is started with None.
+            stack.append(stack[-1].send(result))  # type: ignore[arg-type]
+            result = None
+        except StopIteration as stop:
+            stack.pop()
+            result = stop.value
+    assert result is not None
+    return result
+
+
+class _Parser(TokenStream):
+    """Parses one text."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.locals: dict[str, Expr] = {}
+        self.shadowed: list[tuple[str, Expr | None]] = []
+        self.globals: dict[str, tuple[GlobalVar, Token]] = {}
+        self.constants: Sequence[Constant] = ()
+        #: Top-level definitions by the word that they begin with.
+        self.definitions: dict[str, Callable[[IRModule], None]] = {"def": self._function_definition}
+        last = self.tokens[-2] if len(self.tokens) > 1 else self.tokens[-1]
+        if last.kind == "metadata":
+            try:
+                self.constants = load(source.text[last.end :])
+            except MetadataError as error:
+                self.error(last, str(error))
+
+    # ------------------------------------------------------------------ whole texts
+
+    def module(self) -> IRModule:
+        """A module: the header, then definitions or one expression."""
+        if not self.at("#["):
+            self.unexpected(
+                "the version of the format",
+                f'begin the text with `#[version = "{VERSION}"]`, '
+                "or read a bare expression with `relay.parse_expr`",
+            )
+        self._header()
+        module = IRModule()
+        if self.token.text not in self.definitions and self.token.kind != END:
+            return IRModule.from_expr(self._to_end())
+        while self.token.kind not in (END, "metadata"):
+            define = self.definitions.get(self.token.text)
+            if define is None:
+                self.unexpected("a definition, which begins with `def`")
+            define(module)
+        for name, (_, token) in self.globals.items():
+            if name not in module:
+                known = [g.name_hint for g in module.functions]
+                self.error(
+                    token, f"the module has no function @{name}", *did_you_mean(name, known, "@")
+                )
+        return module
+
+    def whole_expression(self) -> Expr:
+        """An expression with nothing after it."""
+        if self.at("#["):
+            self._header()
+        return self._to_end()
+
+    def _to_end(self) -> Expr:
+        found = _run(self._block())
+        if self.token.kind not in (END, "metadata"):
+            self.unexpected("the end of the expression")
+        return found
+
+    def _header(self) -> None:
+        self.expect("#[", "to begin the header")
+        self.expect("version", "in the header")
+        self.expect("=", "after `version`")
+        token = self.expect_kind("string", "the version in quotes")
+        if token.text != f'"{VERSION}"':
+            self.error(
+                token,
+                f'cannot read version {token.text} of the format, only "{VERSION}"',
+                "print the program again with a version of its compiler that writes "
+                f'"{VERSION}" (Relay 0.7 and later)',
+            )
+        self.expect("]", "after the version")
+
+    def _function_definition(self, module: IRModule) -> None:
+        start = self.advance()
+        name = self.expect_kind("global", "a name like `@main` after `def`")
+        variable = self._global(name)
+        if variable in module:
+            self.error(name, f"the module has two functions {name.text}")
+        function = _run(self._function_rest(start))
+        assert isinstance(function, Function)
+        module[variable] = function
+
+    # ------------------------------------------------------------------ names
+
+    def _bind(self, name: str, value: Expr) -> None:
+        self.shadowed.append((name, self.locals.get(name)))
+        self.locals[name] = value
+
+    def _unbind(self, mark: int) -> None:
+        """Forget what was bound since there were `mark` bindings."""
+        while len(self.shadowed) > mark:
+            name, old = self.shadowed.pop()
+            if old is None:
+                del self.locals[name]
+            else:
+                self.locals[name] = old
+
+    def _lookup(self, token: Token) -> Expr:
+        found = self.locals.get(token.text)
+        if found is None:
+            names = [name[1:] for name in self.locals]
+            self.error(
+                token,
+                f"the variable {token.text} is not defined here",
+                *did_you_mean(token.text[1:], names, "%"),
+            )
+        return found
+
+    def _global(self, token: Token) -> GlobalVar:
+        name = token.text[1:]
+        if name not in self.globals:
+            self.globals[name] = (GlobalVar(name, span=self.span_of(token)), token)
+        return self.globals[name][0]
+
+    def _variable(self, token: Token) -> Var:
+        """The variable whose name is `token`, with the annotation that follows, if any."""
+        annotation: Type | None = self.type() if self.take(":") else None
+        return Var(token.text[1:], annotation, self.span_of(token))
+
+    # ------------------------------------------------------------------ blocks
+
+    def _block(self) -> Step:
+        """Bindings and the expression after them, up to what can belong to neither."""
+        mark = len(self.shadowed)
+        bindings: list[tuple[Var, Expr, Token]] = []
+        while True:
+            start = self.token
+            if self.take("let"):
+                name = self.expect_kind("local", "a variable like `%x` after `let`")
+                variable = self._variable(name)
+                self.expect("=", "after the variable of a let")
+                # Only a function may refer to the variable that it is the value of.
+                recursive = self.at("fn")
+                if recursive:
+                    self._bind(name.text, variable)
+                value = yield self._expression()
+                if not recursive:
+                    self._bind(name.text, variable)
+                self.expect(";", "after the value of a let")
+                bindings.append((variable, value, start))
+            elif self._at_graph_binding():
+                self.index += 2
+                value = yield self._expression()
+                self.expect(";", f"after the value of {start.text}")
+                self._bind(start.text, value)
+            elif self.take("free_var"):
+                name = self.expect_kind("local", "a variable like `%x` after `free_var`")
+                self._bind(name.text, self._variable(name))
+                self.expect(";", "after the declaration")
+            else:
+                value = yield self._expression()
+                if not self.take(";"):
+                    break
+                bindings.append((Var("_", span=self.span_of(start)), value, start))
+        result = value
+        for variable, bound, start in reversed(bindings):
+            result = Let(variable, bound, result, self.span_of(start))
+        self._unbind(mark)
+        return result
+
+    def _at_graph_binding(self) -> bool:
+        return self.token.kind == "graph" and self.next_is("=")
+
+    def _braced(self, owner: str) -> Step:
+        self.expect("{", f"before {owner}")
+        body = yield self._block()
+        self.expect("}", f"after {owner}")
+        return body
+
+    # ------------------------------------------------------------------ expressions
+
+    def _expression(self) -> Step:
+        """Operands joined by infix signs, by precedence."""
+        operands: list[Expr] = []
+        signs: list[tuple[int, str, Token]] = []
+        while True:
+            operands.append(self._leaf() or (yield self._operand()))
+            token = self.token
+            level, name = INFIX.get(token.text, (0, "")) if token.kind == "sign" else (0, "")
+            while signs and signs[-1][0] >= level:
+                _, operator, sign = signs.pop()
+                right = operands.pop()
+                op = self._operator(sign, operator)
+                operands[-1] = Call(op, (operands[-1], right), span=self.span_of(sign))
+            if not name:
+                return operands[0]
+            signs.append((level, name, self.advance()))
+
+    def _leaf(self) -> Expr | None:
+        """A variable or number that nothing is applied to; the common case, without a rule."""
+        token = self.token
+        if token.kind not in ("local", "graph", "number"):
+            return None
+        after = self.tokens[self.index + 1]
+        if after.kind == "field" or after.text == "(":
+            return None
+        self.index += 1
+        return self._number(token) if token.kind == "number" else self._lookup(token)
+
+    def _operand(self) -> Step:
+        """An atom with its calls and projections; a sign before it makes it negative."""
+        start = self.token
+        if self.take("-"):
+            if self.token.kind == "number" or self.token.text in _SPECIAL:
+                return self._number(self.advance(), negative=True)
+            inner = yield self._operand()
+            return Call(self._operator(start, "negative"), (inner,), span=self.span_of(start))
+        found = yield self._atom()
+        while True:
+            if self.token.kind == "field":
+                index = self.integer(self.advance())
+                found = TupleGetItem(found, index, self.span_from(start))
+            elif self.at("("):
+                arguments, attributes = yield from self._arguments()
+                for token, _ in attributes.values():
+                    self.error(token, "only calls of operators take attributes")
+                found = Call(found, arguments, span=self.span_from(start))
+            else:
+                return found
+
+    def _atom(self) -> Step:
+        token = self.token
+        match token.kind:
+            case "local" | "graph":
+                return self._lookup(self.advance())
+            case "global":
+                return self._global(self.advance())
+            case "number":
+                return self._number(self.advance())
+            case "identifier":
+                return (yield self._word())
+        if self.at("("):
+            return (yield self._parenthesised())
+        self.unexpected("an expression")
+
+    def _word(self) -> Step:
+        token = self.advance()
+        if token.text == "fn":
+            return (yield self._function_rest(token))
+        if token.text == "if":
+            return (yield self._if_rest(token))
+        if token.text in ("let", "free_var"):
+            self.index -= 1
+            return (yield self._block())
+        if token.text in ("True", "False"):
+            return Constant(np.asarray(token.text == "True"), self.span_of(token))
+        if token.text in _SPECIAL:
+            return self._number(token)
+        if token.text == "meta":
+            return self._meta(token)
+        op = self._operator(token, token.text)
+        if not self.at("("):
+            return op
+        arguments, attributes = yield from self._arguments()
+        declared = operator_attributes(self, token, op, attributes)
+        return Call(op, arguments, declared, span=self.span_from(token))
+
+    def _arguments(
+        self,
+    ) -> Generator[Step, Expr, tuple[list[Expr], dict[str, tuple[Token, AttributeValue]]]]:
+        """``(a, b, attribute=value)``."""
+        opened = self.expect("(", "before the arguments")
+        arguments: list[Expr] = []
+        attributes: dict[str, tuple[Token, AttributeValue]] = {}
+        while not self.at(")"):
+            if self.token.kind == "identifier" and self.next_is("="):
+                self._attribute(attributes)
+            elif attributes:
+                self.unexpected(
+                    "an attribute like `axis=1`, since arguments come before attributes"
+                )
+            else:
+                arguments.append(self._leaf_argument() or (yield self._expression()))
+            if not self.take(","):
+                break
+        self._close(opened, "the arguments")
+        return arguments, attributes
+
+    def _leaf_argument(self) -> Expr | None:
+        """`_leaf` where it is a whole argument."""
+        after = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
+        return self._leaf() if after.text in (",", ")") else None
+
+    def _close(self, opened: Token, what: str) -> None:
+        if not self.at(")"):
+            line = self.span_of(opened).line
+            self.unexpected(f"`,` or `)` to close {what} opened on line {line}")
+        self.advance()
+
+    def _attribute(self, into: dict[str, tuple[Token, AttributeValue]]) -> None:
+        token = self.advance()
+        self.expect("=", "after the name of an attribute")
+        if token.text in into:
+            self.error(token, f"the attribute `{token.text}` is given twice")
+        into[token.text] = (token, attribute_value(self))
+
+    def _operator(self, token: Token, name: str) -> Op:
+        try:
+            return Op.get(name)
+        except RelayError:
+            self.error(
+                token, f"there is no operator named `{name}`", *did_you_mean(name, Op.list_names())
+            )
+
+    def _parenthesised(self) -> Step:
+        """A unit, a group, a tuple, or a block in parentheses."""
+        opened = self.advance()
+        if self.take(")"):
+            return Tuple((), self.span_from(opened))
+        if self.at("let") or self.at("free_var") or self._at_graph_binding():
+            found = yield self._block()
+            self._close(opened, "the expression")
+            return found
+        fields = [(yield self._expression())]
+        if self.take(")"):
+            return fields[0]
+        while self.take(",") and not self.at(")"):
+            fields.append(self._leaf_argument() or (yield self._expression()))
+        self._close(opened, "the tuple")
+        return Tuple(fields, self.span_from(opened))
+
+    def _if_rest(self, start: Token) -> Step:
+        self.expect("(", "before the condition")
+        condition = yield self._expression()
+        self.expect(")", "after the condition")
+        true_branch = yield self._braced("the first branch of an if")
+        if not self.at("else"):
+            self.unexpected("`else`", "an if is an expression: it needs a value in both cases")
+        self.advance()
+        if self.at("if"):
+            self.unexpected("`{` after `else`", "put the second if into braces")
+        false_branch = yield self._braced("the second branch of an if")
+        return If(condition, true_branch, false_branch, self.span_of(start))
+
+    def _function_rest(self, start: Token) -> Step:
+        """What follows ``fn`` or ``def @name``."""
+        mark, outer = len(self.shadowed), dict(self.type_vars)
+        type_params = self.type_parameters()
+        opened = self.expect("(", "before the parameters")
+        params: list[Var] = []
+        attributes: dict[str, tuple[Token, AttributeValue]] = {}
+        while not self.at(")"):
+            if self.token.kind == "identifier" and self.next_is("="):
+                self._attribute(attributes)
+            else:
+                name = self.expect_kind("local", "a parameter like `%x: int32`")
+                if any(p.name_hint == name.text[1:] for p in params):
+                    self.error(name, f"the function has two parameters {name.text}")
+                params.append(self._variable(name))
+                self._bind(name.text, params[-1])
+            if not self.take(","):
+                break
+        self._close(opened, "the parameters")
+        result = self.type() if self.take("->") else None
+        body = yield self._braced("the body of a function")
+        self._unbind(mark)
+        self.type_vars = outer
+        attrs = {name: value for name, (_, value) in attributes.items()}
+        return Function(params, body, result, type_params, attrs, self.span_of(start))
+
+    # ------------------------------------------------------------------ constants
+
+    def _meta(self, start: Token) -> Constant:
+        self.expect("[", "after `meta`")
+        kind = self.expect_kind("identifier", f"`{CONSTANTS}`")
+        if kind.text != CONSTANTS:
+            self.error(kind, f"the metadata holds only {CONSTANTS}, not {kind.text}")
+        self.expect("]", "after the kind")
+        self.expect("[", "before the index")
+        index = self.expect_kind("number", "an index into the metadata")
+        self.expect("]", "after the index")
+        position = self.integer(index)
+        if position >= len(self.constants):
+            self.error(
+                start,
+                f"the metadata section has {len(self.constants)} constants, "
+                f"so there is no {CONSTANTS}[{position}]",
+                "print the program with `astext(show_meta_data=True)`",
+            )
+        return self.constants[position]
+
+    def _number(self, token: Token, negative: bool = False) -> Constant:
+        """A scalar literal: ``1`` is int32 (int64 where it does not fit), ``1f`` float32, ..."""
+        if token.text in _SPECIAL:
+            number: float | int
+            number, dtype = _SPECIAL[token.text]
+        else:
+            number, dtype = self._number_value(token, negative)
+        array = np.asarray(-number if negative else number, dtypes.to_numpy(dtype))
+        return Constant(NDArray(array, dtype), self.span_of(token))
+
+    def _number_value(self, token: Token, negative: bool) -> tuple[float | int, str]:
+        text = token.text
+        cut = next((i for i, c in enumerate(text) if c in "fiu"), len(text))
+        digits, suffix = text[:cut], text[cut:]
+        if suffix and suffix not in _SUFFIXES:
+            self.error(
+                token, f"`{suffix}` is not the type of a number", *did_you_mean(suffix, _SUFFIXES)
+            )
+        dtype = _SUFFIXES.get(suffix, "int32" if digits.isdigit() else "float32")
+        if dtypes.is_float(dtype):
+            value = float(digits)
+            if value > _LARGEST[dtype]:
+                self.error(token, f"{digits} does not fit {dtype}")
+            return value, dtype
+        if not digits.isdigit():
+            self.error(token, f"{digits} is not a whole number, which {dtype} needs")
+        whole = self.integer(token)
+        signed = -whole if negative else whole
+        if not suffix and not _fits(signed, dtype):
+            dtype = "int64"
+        if not _fits(signed, dtype):
+            self.error(token, f"{signed} does not fit {dtype}")
+        return whole, dtype
+
+
+def _fits(value: int, dtype: str) -> bool:
+    low, high = dtypes.integer_range(dtype)
+    return low <= value <= high

@@ -1,0 +1,470 @@
+"""Programs as Relay text (version 0.0.5), exactly: what is printed parses back to an equal program.
+
+What is used once at the end of a block is printed in place, variables, constants, operators and
+global names always are, and everything else gets a name: ``%0 = add(%x, %y);``. A named node
+stands in the innermost block that encloses all its uses. Numbers and names are unique in the whole
+text. Types, once derived, follow as comments. Printing is iterative and linear.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from relay.ir.expr import (
+    Call,
+    Constant,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Op,
+    Tuple,
+    TupleGetItem,
+    Var,
+)
+from relay.ir.metadata import dump
+from relay.ir.op import Operator, changed_attributes
+from relay.ir.types import Any
+from relay.ir.visit import post_order
+from relay.support.source import Source, Span
+
+VERSION: Final = "0.0.5"
+HEADER: Final = f'#[version = "{VERSION}"]\n'
+HIDDEN_METADATA: Final = """
+/* For debugging purposes the metadata section has been omitted.
+ * If you would like to see the full metadata section you can set the
+ * option to `True` when invoking `astext`.
+ */
+"""
+
+Annotate: TypeAlias = Callable[[Expr], str]
+Functions: TypeAlias = Mapping[GlobalVar, Function]
+_Piece: TypeAlias = "str | Expr | _Block"
+"""Text without line ends; an expression marks where its own text begins."""
+
+_LITERAL_SUFFIX: Final = {
+    "int16": "i16",
+    "int32": "",
+    "int64": "i64",
+    "float16": "f16",
+    "float32": "f",
+    "float64": "f64",
+}
+
+
+def expr_text(expr: Expr) -> str:
+    """`expr` as text, without header and metadata (what `str` of an expression is)."""
+    return _Printer().expr(expr)
+
+
+def module_text(functions: Functions) -> str:
+    """The functions of a module as text, without header and metadata."""
+    return _Printer().module(functions)
+
+
+def astext(
+    program: Expr | Functions, show_meta_data: bool = True, annotate: Annotate | None = None
+) -> str:
+    """`program` as a complete text: header, program, metadata.
+
+    Without `show_meta_data` a comment stands for the metadata, and the text cannot be parsed back
+    when the program holds tensors. `annotate` gives the text of the comment after an expression
+    ("" for none) instead of its type.
+    """
+    printer = _Printer(annotate)
+    body = printer.expr(program) if isinstance(program, Expr) else printer.module(program)
+    return HEADER + body + "\n" + _metadata(printer.constants, show_meta_data)
+
+
+def positioned_text(program: Expr | Functions, name: str) -> tuple[Source, dict[Expr, Span]]:
+    """`program` as a source called `name`, and where in it each expression stands."""
+    printer = _Printer()
+    text = printer.expr(program) if isinstance(program, Expr) else printer.module(program)
+    source = Source(name, text)
+    spans = {
+        expr: Span(source, line, column, line, column + width)
+        for expr, (line, column, width) in printer.positions.items()
+    }
+    return source, spans
+
+
+def _metadata(constants: Mapping[Constant, int], show: bool) -> str:
+    if not constants:
+        return ""
+    if not show:
+        return HIDDEN_METADATA
+    return f"\n#[metadata]\n{dump(constants)}\n"
+
+
+def attribute_text(value: object) -> str:
+    """An attribute's value as text; what has no text form appears as ``<TypeName>``."""
+    if value is None:
+        return "None"
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, IntEnum | int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return _float_text(repr(float(value))) + "f"
+    if isinstance(value, Enum):
+        return attribute_text(value.value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Any):
+        return "?"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(attribute_text, value))}]"
+    return f"<{type(value).__name__}>"
+
+
+def _float_text(shortest: str) -> str:
+    return shortest.removesuffix(".0")
+
+
+def literal_text(constant: Constant) -> str | None:
+    """A scalar constant as a literal, exactly; None when it has no literal."""
+    data = constant.data
+    if data.shape != ():
+        return None
+    scalar = data.numpy()[()]
+    if data.dtype == "bool":
+        return str(bool(scalar))
+    suffix = _LITERAL_SUFFIX.get(data.dtype)
+    if suffix is None:
+        return None
+    if data.dtype.startswith("int"):
+        return f"{int(scalar)}{suffix}"
+    if np.isnan(scalar) and scalar.tobytes() != np.asarray(np.nan, data.dtype).tobytes():
+        return None
+    return _float_text(str(scalar)) + suffix
+
+
+class _Edge(Enum):
+    """How a parent holds a child, which decides whether the child may be printed in place."""
+
+    TAIL = "the end of a block"
+    VALUE = "the value of a let"
+    ARGUMENT = "anything else"
+
+
+class _Block:
+    """The lines between braces (or of a whole program)."""
+
+    __slots__ = ("depth", "lines", "parent")
+
+    def __init__(self, parent: "_Block | None") -> None:
+        self.parent = parent
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.lines: list[Sequence[_Piece]] = []
+
+
+def _common(a: _Block, b: _Block) -> _Block:
+    """The innermost block that encloses both."""
+    while a is not b:
+        if a.depth < b.depth:
+            a, b = b, a
+        assert a.parent is not None
+        a = a.parent
+    return a
+
+
+class _Layout:
+    """Where every node of one program stands: its block, and whether it is printed in place."""
+
+    def __init__(self, root: Expr, top: _Block) -> None:
+        self.home: dict[Expr, _Block] = {root: top}
+        self.edges: dict[Expr, _Edge] = {root: _Edge.TAIL}
+        self.inner: dict[Expr, tuple[_Block, ...]] = {}
+        # Reversed post-order: every user of a node comes before the node.
+        for node in reversed(post_order(root)):
+            if node in self.home:
+                self._place_children(node)
+
+    def in_place(self, node: Expr) -> bool:
+        return self.edges[node] is not _Edge.ARGUMENT
+
+    def _place_children(self, node: Expr) -> None:
+        home = self.home[node]
+        match node:
+            case Function(body=body):
+                block = _Block(home)
+                self.inner[node] = (block,)
+                self._place(body, block, _Edge.TAIL)
+            case If(cond=cond, true_branch=true_branch, false_branch=false_branch):
+                self._place(cond, home, _Edge.ARGUMENT)
+                self.inner[node] = blocks = (_Block(home), _Block(home))
+                self._place(true_branch, blocks[0], _Edge.TAIL)
+                self._place(false_branch, blocks[1], _Edge.TAIL)
+            case Let(value=value, body=body):
+                block = home if self.edges[node] is _Edge.TAIL else _Block(home)
+                self.inner[node] = (block,)
+                self._place(value, block, _Edge.VALUE)
+                self._place(body, block, _Edge.TAIL)
+            case _:
+                for child in node.children():
+                    self._place(child, home, _Edge.ARGUMENT)
+
+    def _place(self, node: Expr, block: _Block, edge: _Edge) -> None:
+        if node in self.home:
+            self.home[node] = _common(self.home[node], block)
+            self.edges[node] = _Edge.ARGUMENT
+        else:
+            self.home[node], self.edges[node] = block, edge
+
+
+class _Stage(Enum):
+    ENTER = "visit the children, then compose"
+    BIND = "the value of a let is done, its body is next"
+    COMPOSE = "all children are done"
+
+
+@dataclass
+class _Printer:
+    """Prints one text: numbers and names are unique within one printer."""
+
+    annotate: Annotate | None = None
+    constants: dict[Constant, int] = field(default_factory=dict)
+    positions: dict[Expr, tuple[int, int, int]] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+    _next_suffix: dict[str, int] = field(default_factory=dict)
+    _commented: set[Expr] = field(default_factory=set)
+    _names: dict[Expr, str] = field(default_factory=dict)
+    _inlined: dict[Expr, Sequence[_Piece]] = field(default_factory=dict)
+    _temporaries: int = 0
+
+    def expr(self, expr: Expr) -> str:
+        top = _Block(None)
+        self._program(expr, top)
+        top.lines.append(self._take(expr))
+        return self._flatten(top).strip("\n")
+
+    def module(self, functions: Functions) -> str:
+        top = _Block(None)
+        for variable in sorted(functions, key=lambda g: g.name_hint):
+            if top.lines:
+                top.lines.append(())
+            top.lines.append(self._definition(variable, functions[variable]))
+        return self._flatten(top).strip("\n")
+
+    def _definition(self, variable: GlobalVar, function: Function) -> Sequence[_Piece]:
+        self._names.clear()
+        head = f"def {self._name(variable)}"
+        params = self._parameters(function)
+        body = _Block(_Block(None))
+        self._program(function.body, body)
+        body.lines.append(self._take(function.body))
+        return [function, head, *params, "{", body, "}"]
+
+    def _program(self, root: Expr, top: _Block) -> None:
+        """Print everything below `root` into the blocks, children first."""
+        layout = _Layout(root, top)
+        stack = [(root, _Stage.ENTER)]
+        while stack:
+            node, stage = stack.pop()
+            if stage is _Stage.ENTER:
+                if node not in self._names and node not in self._inlined:
+                    self._enter(node, top, stack)
+            elif stage is _Stage.BIND:
+                assert isinstance(node, Let)
+                declared = self._declaration(node.variable)
+                value = self._take(node.value)
+                layout.inner[node][0].lines.append([node, "let ", *declared, " = ", *value, ";"])
+            else:
+                pieces = self._compose(node, layout)
+                if layout.in_place(node):
+                    self._inlined[node] = pieces
+                else:
+                    name = f"%{self._temporaries}"
+                    self._temporaries += 1
+                    layout.home[node].lines.append([f"{name} = ", *pieces, ";"])
+                    self._names[node] = name
+
+    def _enter(self, node: Expr, top: _Block, stack: list[tuple[Expr, _Stage]]) -> None:
+        match node:
+            case Var():
+                self._names[node] = self._unique(node)
+                top.lines.append(["free_var ", *self._declaration(node), ";"])
+                return
+            case Constant() | GlobalVar() | Op():
+                self._name(node)
+                return
+            case Function():
+                for parameter in node.params:
+                    self._names[parameter] = self._unique(parameter)
+                children: list[tuple[Expr, _Stage]] = [(node.body, _Stage.ENTER)]
+            case Let():
+                self._names[node.variable] = self._unique(node.variable)
+                children = [
+                    (node.value, _Stage.ENTER),
+                    (node, _Stage.BIND),
+                    (node.body, _Stage.ENTER),
+                ]
+            case Call():
+                # Arguments come before the callee.
+                callee = () if isinstance(node.op, Op) else (node.op,)
+                children = [(child, _Stage.ENTER) for child in (*node.args, *callee)]
+            case _:
+                children = [(child, _Stage.ENTER) for child in node.children()]
+        stack.append((node, _Stage.COMPOSE))
+        stack.extend(reversed(children))
+
+    def _compose(self, node: Expr, layout: _Layout) -> Sequence[_Piece]:
+        match node:
+            case Call():
+                return [node, self._call(node), self._comment(node)]
+            case Tuple():
+                fields = ", ".join(self._atom(f) for f in node.fields)
+                text = f"({fields},)" if len(node.fields) == 1 else f"({fields})"
+                return [node, text, self._comment(node)]
+            case TupleGetItem():
+                text = f"{self._atom(node.tuple_value)}.{node.index}"
+                return [node, text, self._comment(node)]
+            case Function():
+                (body,) = layout.inner[node]
+                body.lines.append(self._take(node.body))
+                head = self._parameters(node)
+                return [node, "fn ", *head, "{", body, "}", self._comment(node)]
+            case If():
+                blocks = layout.inner[node]
+                blocks[0].lines.append(self._take(node.true_branch))
+                blocks[1].lines.append(self._take(node.false_branch))
+                condition = f"if ({self._atom(node.cond)}) "
+                return [node, condition, "{", blocks[0], "} else {", blocks[1], "}"]
+            case Let():
+                body = layout.inner[node][0]
+                if layout.edges[node] is _Edge.TAIL:
+                    return self._take(node.body)
+                body.lines.append(self._take(node.body))
+                return ["(", body, ")"]
+            case _:
+                return [node, f"<{type(node).__name__}>"]
+
+    def _call(self, call: Call) -> str:
+        parts = [self._atom(argument) for argument in call.args]
+        if isinstance(call.attrs, Operator):
+            changed = changed_attributes(call.attrs).items()
+            parts += [f"{name}={attribute_text(value)}" for name, value in changed]
+        callee = call.op.name if isinstance(call.op, Op) else self._names[call.op]
+        return f"{callee}({', '.join(parts)})"
+
+    def _parameters(self, function: Function) -> list[_Piece]:
+        """``[A](%x: T, Primitive=1) -> R``, with a space at the end."""
+        type_params = ", ".join(str(t) for t in function.type_params)
+        pieces: list[_Piece] = [f"[{type_params}](" if type_params else "("]
+        separator = ""
+        for parameter in function.params:
+            if parameter not in self._names:
+                self._names[parameter] = self._unique(parameter)
+            pieces += [separator, *self._declaration(parameter)]
+            separator = ", "
+        for name, value in function.attrs.items():
+            pieces.append(f"{separator}{name}={attribute_text(value)}")
+            separator = ", "
+        result = "" if function.ret_type is None else f"-> {function.ret_type} "
+        pieces.append(f") {result}")
+        return pieces
+
+    def _declaration(self, variable: Var) -> list[_Piece]:
+        annotation = variable.type_annotation
+        text = self._names[variable] + ("" if annotation is None else f": {annotation}")
+        return [variable, text, self._comment(variable)]
+
+    def _take(self, node: Expr) -> Sequence[_Piece]:
+        """The text of `node` where it may stand in place."""
+        found = self._inlined.pop(node, None)
+        return [self._atom(node)] if found is None else found
+
+    def _atom(self, node: Expr) -> str:
+        """The name or literal of `node`, which has been printed already."""
+        return self._name(node) + (self._comment(node) if isinstance(node, Constant) else "")
+
+    def _name(self, node: Expr) -> str:
+        found = self._names.get(node)
+        if found is not None:
+            return found
+        match node:
+            case Constant():
+                found = literal_text(node)
+                if found is None:
+                    index = self.constants.setdefault(node, len(self.constants))
+                    found = f"meta[relay.Constant][{index}]"
+            case GlobalVar(name_hint=name):
+                found = f"@{_identifier(name)}"
+            case Op(name=name):
+                found = name
+            case _:
+                found = f"<{type(node).__name__}>"
+        self._names[node] = found
+        return found
+
+    def _unique(self, variable: Var) -> str:
+        base = f"%{_identifier(variable.name_hint)}"
+        name = base
+        while name in self._taken:
+            suffix = self._next_suffix.get(base, 1)
+            self._next_suffix[base] = suffix + 1
+            name = f"{base}{suffix}"
+        self._taken.add(name)
+        return name
+
+    def _comment(self, node: Expr) -> str:
+        if node in self._commented:
+            return ""
+        self._commented.add(node)
+        if self.annotate is not None:
+            text = self.annotate(node)
+        else:
+            text = "" if node._type is None else f"ty={node._type}"
+        return f" /* {text.replace('*/', '* /')} */" if text else ""
+
+    def _flatten(self, top: _Block) -> str:
+        """The text of `top`, recording where expressions begin."""
+        out: list[str] = []
+        line, column = 1, 1
+        waiting: list[Expr] = []
+        stack: list[tuple[_Piece, int]] = [(top, -1)]
+        while stack:
+            piece, level = stack.pop()
+            if isinstance(piece, str):
+                ends = piece.count("\n")
+                if not ends and piece.strip():
+                    for expr in waiting:
+                        self.positions.setdefault(expr, (line, column, len(piece.rstrip())))
+                    waiting.clear()
+                out.append(piece)
+                line += ends
+                column = column + len(piece) if not ends else len(piece) - piece.rindex("\n")
+            elif isinstance(piece, _Block):
+                margin = "\n" + "  " * (level + 1)
+                items: list[tuple[_Piece, int]] = []
+                for pieces in piece.lines:
+                    items.append((margin if pieces else "\n", level))
+                    items.extend((p, level + 1) for p in pieces)
+                if level >= 0:
+                    items.append(("\n" + "  " * level, level))
+                stack.extend(reversed(items))
+            else:
+                waiting.append(piece)
+        # The top block starts with a line end that is not part of the text.
+        for expr, (at, start, width) in self.positions.items():
+            self.positions[expr] = (at - 1, start, width)
+        return "".join(out)
+
+
+# A slash has to stand between name characters, or it would be a division or a comment.
+_NOT_NAME = re.compile(r"[^A-Za-z0-9_/]|/(?![A-Za-z0-9_])")
+
+
+def _identifier(name: str) -> str:
+    """`name` as the text format allows it."""
+    cleaned = _NOT_NAME.sub("_", name)
+    return cleaned if cleaned[:1].isalpha() and cleaned.isascii() else f"v{cleaned}"
+
+
+Expr.formatter = staticmethod(expr_text)

@@ -1,0 +1,136 @@
+"""Walks over expressions. None of them recurses, so program depth is no limit.
+
+Expressions form a directed acyclic graph: a node that is used twice is still visited once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from relay.ir.expr import Expr, Function, Let, Var
+
+
+def post_order(expr: Expr, enter_primitive: bool = True) -> list[Expr]:
+    """Every node of `expr` once, children before parents, in evaluation order; `expr` comes last.
+
+    Operators (the `op` of their calls) are not nodes of the walk. With `enter_primitive` false a
+    nested function that carries the attribute ``Primitive`` is listed, but what is in it is not.
+    """
+    return post_order_all((expr,), enter_primitive)
+
+
+def post_order_all(exprs: Iterable[Expr], enter_primitive: bool = True) -> list[Expr]:
+    """`post_order` of several expressions; a node that they share is listed once."""
+    order: list[Expr] = []
+    seen: set[Expr] = set()
+    for root in exprs:
+        stack: list[tuple[Expr, bool]] = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                order.append(node)
+                continue
+            if node in seen:
+                continue
+            seen.add(node)
+            children = node.children()
+            if not children or (not enter_primitive and node is not root and _primitive(node)):
+                order.append(node)
+                continue
+            stack.append((node, True))
+            for child in reversed(children):
+                if child not in seen:
+                    stack.append((child, False))
+    return order
+
+
+def _primitive(node: Expr) -> bool:
+    return isinstance(node, Function) and "Primitive" in node.attrs
+
+
+def bound_vars(node: Expr) -> tuple[Var, ...]:
+    """The variables that `node` itself binds: a function's parameters, a let's variable."""
+    if isinstance(node, Function):
+        return node.params
+    if isinstance(node, Let):
+        return (node.variable,)
+    return ()
+
+
+def used_children(node: Expr) -> tuple[Expr, ...]:
+    """The children that `node` uses: all but the variables that it binds."""
+    children = node.children()
+    return children[len(bound_vars(node)) :]
+
+
+def rewrite(expr: Expr, fn: Callable[[Expr], Expr], enter_primitive: bool = True) -> Expr:
+    """Rewrite bottom-up: each node is rebuilt over its rewritten children, then given to `fn`.
+
+    Every node is rewritten once; where `fn` returns what it was given all the way down, the result
+    is `expr` itself. `fn` also sees the binding occurrences of variables, which have to stay
+    variables.
+    """
+    done: dict[Expr, Expr] = {}
+    for node in post_order(expr, enter_primitive):
+        children = node.children()
+        if not children or (not enter_primitive and node is not expr and _primitive(node)):
+            done[node] = fn(node)
+        else:
+            done[node] = fn(node.rebuild([done[child] for child in children]))
+    return done[expr]
+
+
+def substitute(expr: Expr, mapping: Mapping[Var, Expr]) -> Expr:
+    """`expr` with each variable in `mapping` replaced by what it maps to.
+
+    A binding occurrence follows only when its variable is mapped to another variable. What is
+    substituted is not looked into, and every variable is assumed to be bound at most once.
+    """
+    if not mapping:
+        return expr
+    done: dict[Expr, Expr] = {}
+    for node in post_order(expr):
+        if isinstance(node, Var):
+            done[node] = mapping.get(node, node)
+            continue
+        children = node.children()
+        binders = len(bound_vars(node))
+        replaced = [done[child] for child in children]
+        for i in range(binders):
+            if not isinstance(replaced[i], Var):
+                replaced[i] = children[i]
+        done[node] = node.rebuild(replaced)
+    return done[expr]
+
+
+def bind(expr: Expr, mapping: Mapping[Var, Expr]) -> Expr:
+    """`substitute`; a function loses the parameters that are bound (Relay: ``relay.bind``)."""
+    if not isinstance(expr, Function):
+        return substitute(expr, mapping)
+    kept = [p for p in expr.params if p not in mapping]
+    return expr.with_body(substitute(expr.body, mapping), kept)
+
+
+def free_vars(expr: Expr) -> list[Var]:
+    """The variables that `expr` uses and does not bind, in order of first use."""
+    order = post_order(expr)
+    bound = {v for node in order for v in bound_vars(node)}
+    return [node for node in order if isinstance(node, Var) and node not in bound]
+
+
+def all_vars(expr: Expr) -> list[Var]:
+    """Every variable in `expr`, bound or free, in order of first occurrence."""
+    return [node for node in post_order(expr) if isinstance(node, Var)]
+
+
+def use_counts(expr: Expr, enter_primitive: bool = True) -> dict[Expr, int]:
+    """How often each node is used in `expr` (as an argument, field, body, ...).
+
+    Binding a variable is no use of it. `expr` itself has one use more, by whoever holds it.
+    """
+    counts: dict[Expr, int] = {}
+    for node in post_order(expr, enter_primitive):
+        counts.setdefault(node, 0)
+        for child in used_children(node):
+            if child in counts:
+                counts[child] += 1
+    counts[expr] += 1
+    return counts

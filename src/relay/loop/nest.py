@@ -1,0 +1,230 @@
+"""Tensor expressions to loop nests: one nest a stage, in order, nothing scheduled yet.
+
+A tensor is inlined into its readers where that costs nothing: it is not reduced, and its elements
+are cheap to compute again or are read once. Everything else becomes a stage with a buffer.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from relay.loop.ir import Block, Buffer, For, Func, Kind, Load, Stmt, Store
+from relay.loop.simplify import Range, simplify
+from relay.te.expr import Axis, Binary, Expr, Reduce, Select, Unary, Var, identity
+from relay.te.tensor import Read, Tensor
+from relay.te.walk import post_order, rewrite, structural_key, substitute
+
+#: Unary operations that cost about as much as an addition.
+_CHEAP_UNARY = frozenset("neg abs not bitnot floor ceil trunc round isnan isinf isfinite".split())
+
+#: A tensor read in several places is inlined only while its expression stays below this many nodes.
+_MAX_SHARED_NODES = 64
+
+
+def topological(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """All tensors that `outputs` are computed from, and they themselves, producers first."""
+    order: list[Tensor] = []
+    seen: set[Tensor] = set()
+    stack = [(t, False) for t in reversed(outputs)]
+    while stack:
+        tensor, ready = stack.pop()
+        if ready:
+            order.append(tensor)
+        elif tensor not in seen:
+            seen.add(tensor)
+            stack.append((tensor, True))
+            if tensor.body is not None:
+                read = [e.tensor for e in post_order(tensor.body) if isinstance(e, Read)]
+                stack.extend((t, False) for t in reversed(read))
+    return order
+
+
+def _elements(tensor: Tensor) -> int:
+    size = 1
+    for d in tensor.static_shape:
+        size *= d
+    return size
+
+
+def _iterations(tensor: Tensor) -> int:
+    size = _elements(tensor)
+    if isinstance(tensor.body, Reduce):
+        for axis in tensor.body.axes:
+            assert isinstance(axis.extent, int)
+            size *= axis.extent
+    return size
+
+
+def _work(body: Expr) -> int:
+    """How much it costs to compute `body` again: 0 for moving data only."""
+    cost = 0
+    for node in post_order(body):
+        if node.dtype == "int64":
+            continue
+        if isinstance(node, Unary):
+            cost += 1 if node.op in _CHEAP_UNARY else 10
+        elif isinstance(node, Binary):
+            cost += 10 if node.op in ("div", "pow") else 1
+        elif isinstance(node, Select):
+            cost += 1
+    return cost
+
+
+class _Inliner:
+    """Decides which tensors are inlined, and carries it out, in topological order."""
+
+    def __init__(self, outputs: Sequence[Tensor]) -> None:
+        self.bodies: dict[Tensor, Expr] = {}
+        self.inlined: set[Tensor] = set()
+        self.order = topological(outputs)
+        self.readers: dict[Tensor, list[Tensor]] = {t: [] for t in self.order}
+        self.reads: Counter[Tensor] = Counter()
+        for tensor in self.order:
+            if tensor.body is not None:
+                read = [e.tensor for e in post_order(tensor.body) if isinstance(e, Read)]
+                self.reads.update(read)
+                for t in dict.fromkeys(read):
+                    self.readers[t].append(tensor)
+        for tensor in self.order:
+            if tensor.body is not None:
+                self.bodies[tensor] = self._resolve(tensor.body)
+                if tensor not in outputs and self._wanted(tensor):
+                    self.inlined.add(tensor)
+
+    def _wanted(self, tensor: Tensor) -> bool:
+        body = self.bodies[tensor]
+        if isinstance(body, Reduce):
+            return False
+        work = _work(body)
+        if work == 0:
+            return True
+        nodes = sum(1 for _ in post_order(body))
+        if self.reads[tensor] > 1 and nodes > _MAX_SHARED_NODES:
+            return False
+        again = max((_iterations(r) / max(1, _elements(tensor)) for r in self.readers[tensor]), default=0)
+        reduced = any(isinstance(r.body, Reduce) for r in self.readers[tensor])
+        if reduced and again > 1:
+            return False
+        if work >= 10 and (again > 1 or len(self.readers[tensor]) > 1):
+            return False
+        return True
+
+    def _resolve(self, body: Expr) -> Expr:
+        """`body` with the reads of inlined tensors replaced by what they read."""
+        shared: dict[object, Expr] = {}
+
+        def inline(node: Expr) -> Expr:
+            if not isinstance(node, Read) or node.tensor not in self.inlined:
+                return node
+            key = (node.tensor, *(structural_key(i) for i in node.indices))
+            if key not in shared:
+                axes = [a.var for a in node.tensor.axes]
+                values = dict(zip(axes, node.indices, strict=True))
+                shared[key] = substitute(self.bodies[node.tensor], values)
+            return shared[key]
+
+        return rewrite(body, inline)
+
+
+class _Names:
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def fresh(self, name: str) -> str:
+        """`name`, or with a number appended where it is taken."""
+        candidate, number = name, 0
+        while candidate in self.used:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.used.add(candidate)
+        return candidate
+
+
+def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Func:
+    """The kernel that computes `outputs` from `inputs`: a nest for every stage.
+
+    An output that is a reduction gets a stage of its own and is copied from it, so that every
+    reduction has a consumer that it can be computed at.
+    """
+    inliner = _Inliner(outputs)
+    names, buffer_names = _Names(), _Names()
+    buffers: dict[Tensor, Buffer] = {}
+    for tensor in inputs:
+        buffers[tensor] = Buffer(
+            buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype
+        )
+    workspaces: list[Buffer] = []
+    results: dict[Tensor, Buffer] = {}
+    nests: list[Stmt] = []
+    for tensor in inliner.order:
+        if tensor.body is None or tensor in inliner.inlined:
+            continue
+        buffer = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
+        body = inliner.bodies[tensor]
+        is_output = tensor in outputs
+        if is_output:
+            results[tensor] = buffer
+        if is_output and isinstance(body, Reduce):
+            buffer = Buffer(buffer_names.fresh(f"{tensor.name}.sum"), buffer.shape, buffer.dtype)
+            is_output = False
+        if not is_output:
+            workspaces.append(buffer)
+        buffers[tensor] = buffer
+        nests.extend(_stage(tensor, body, buffer, buffers, names))
+    for tensor in outputs:
+        if buffers[tensor] is not results.get(tensor):
+            if tensor.body is None:
+                results[tensor] = Buffer(
+                    buffer_names.fresh("out"), tensor.static_shape, tensor.dtype
+                )
+            nests.append(_copy(tensor, buffers[tensor], results[tensor], names))
+    params = (*(buffers[t] for t in inputs), *(results[t] for t in outputs))
+    return Func(name, params, Block(tuple(nests)), tuple(workspaces), len(outputs))
+
+
+def _nest(axes: Sequence[tuple[Var, int]], body: Stmt) -> Stmt:
+    for variable, extent in reversed(axes):
+        body = For(variable, extent, Kind.SERIAL, body)
+    return body
+
+
+def _fresh_axes(axes: Sequence[Axis], names: _Names, suffix: str = "") -> list[tuple[Var, int]]:
+    fresh = []
+    for axis in axes:
+        assert isinstance(axis.extent, int)
+        fresh.append((Var(names.fresh(axis.var.name + suffix)), axis.extent))
+    return fresh
+
+
+def _stage(
+    tensor: Tensor, body: Expr, target: Buffer, buffers: dict[Tensor, Buffer], names: _Names
+) -> list[Stmt]:
+    """The nests of one tensor: one, or initialisation and update for a reduction."""
+
+    def load(node: Expr) -> Expr:
+        return Load(buffers[node.tensor], node.indices) if isinstance(node, Read) else node
+
+    def placed(expr: Expr, old: Sequence[Axis], new: Sequence[tuple[Var, int]]) -> Expr:
+        values: dict[Var, Expr] = {a.var: v for a, (v, _) in zip(old, new, strict=True)}
+        ranges: dict[Var, Range] = {v: (0, n - 1) for v, n in new}
+        return simplify(rewrite(substitute(expr, values), load), ranges)
+
+    stages: list[Stmt] = []
+    if isinstance(body, Reduce):
+        axes = _fresh_axes(tensor.axes, names, ".init")
+        place = tuple(v for v, _ in axes)
+        stages.append(_nest(axes, Store(target, place, identity(body.kind, tensor.dtype))))
+    axes = _fresh_axes(tensor.axes, names)
+    place = tuple(v for v, _ in axes)
+    if isinstance(body, Reduce):
+        reduced = _fresh_axes(body.axes, names)
+        value = placed(body.body, (*tensor.axes, *body.axes), (*axes, *reduced))
+        stages.append(_nest([*axes, *reduced], Store(target, place, value, body.kind)))
+    else:
+        stages.append(_nest(axes, Store(target, place, placed(body, tensor.axes, axes))))
+    return stages
+
+
+def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: _Names) -> Stmt:
+    axes = [(Var(names.fresh(f"o{k}")), size) for k, size in enumerate(tensor.static_shape)]
+    place = tuple(v for v, _ in axes)
+    return _nest(axes, Store(target, place, Load(source, place)))

@@ -1,0 +1,237 @@
+"""Neural-network operators: the declarations, and the functions that users call.
+
+``relay.nn.conv2d(data, weight, padding=(1, 1))`` makes a call of `Conv2D`; `relay.op.functions`
+says how the functions take their arguments. The functions below are those whose arguments are not
+just the operator's inputs and attributes.
+"""
+
+from collections.abc import Sequence
+
+from relay.ir.expr import Expr, ExprLike, TupleGetItem, as_expr
+from relay.op.functions import TupleWrapper, function
+from relay.op.nn.activation import Dropout, FastSoftmax, LeakyRelu, LogSoftmax, PRelu, Relu, Softmax
+from relay.op.nn.adaptive_pooling import (
+    AdaptiveAvgPool1D,
+    AdaptiveAvgPool2D,
+    AdaptiveAvgPool3D,
+    AdaptiveMaxPool1D,
+    AdaptiveMaxPool2D,
+    AdaptiveMaxPool3D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+)
+from relay.op.nn.convolution import Conv1D, Conv2D, Conv2DNCHWc, Conv3D, DepthwiseConv2DNCHWc
+from relay.op.nn.dense import BatchMatmul, BiasAdd, Dense, Matmul
+from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, SpaceToDepth, Upsampling
+from relay.op.nn.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, L2Normalize, LayerNorm
+from relay.op.nn.padding import MirrorPad, Pad
+from relay.op.nn.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
+from relay.op.nn.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+
+relu = function(Relu)
+leaky_relu = function(LeakyRelu)
+prelu = function(PRelu)
+softmax = function(Softmax)
+fast_softmax = function(FastSoftmax)
+log_softmax = function(LogSoftmax)
+dropout_raw = function(Dropout)
+adaptive_avg_pool1d = function(AdaptiveAvgPool1D)
+adaptive_avg_pool2d = function(AdaptiveAvgPool2D)
+adaptive_avg_pool3d = function(AdaptiveAvgPool3D)
+adaptive_max_pool1d = function(AdaptiveMaxPool1D)
+adaptive_max_pool2d = function(AdaptiveMaxPool2D)
+adaptive_max_pool3d = function(AdaptiveMaxPool3D)
+global_avg_pool2d = function(GlobalAvgPool2D)
+global_max_pool2d = function(GlobalMaxPool2D)
+conv1d = function(Conv1D)
+conv2d = function(Conv2D)
+conv3d = function(Conv3D)
+contrib_conv2d_nchwc = function(Conv2DNCHWc)
+contrib_depthwise_conv2d_nchwc = function(DepthwiseConv2DNCHWc)
+dense = function(Dense)
+matmul = function(Matmul)
+batch_matmul = function(BatchMatmul)
+bias_add = function(BiasAdd)
+batch_flatten = function(BatchFlatten)
+depth_to_space = function(DepthToSpace)
+space_to_depth = function(SpaceToDepth)
+upsampling = function(Upsampling)
+layout_transform = function(LayoutTransform)
+group_norm = function(GroupNorm)
+instance_norm = function(InstanceNorm)
+l2_normalize = function(L2Normalize)
+lrn = function(LRN)
+layer_norm = function(LayerNorm)
+mirror_pad = function(MirrorPad)
+avg_pool1d = function(AvgPool1D)
+avg_pool2d = function(AvgPool2D)
+avg_pool3d = function(AvgPool3D)
+max_pool1d = function(MaxPool1D)
+max_pool2d = function(MaxPool2D)
+max_pool3d = function(MaxPool3D)
+conv1d_transpose = function(Conv1DTranspose)
+conv2d_transpose = function(Conv2DTranspose)
+conv3d_transpose = function(Conv3DTranspose)
+
+
+def batch_norm(
+    data: Expr,
+    gamma: Expr,
+    beta: Expr,
+    moving_mean: Expr,
+    moving_var: Expr,
+    axis: int = 1,
+    epsilon: float = 1e-5,
+    center: bool = True,
+    scale: bool = True,
+) -> TupleWrapper:
+    """`BatchNorm`: the normalised data, the moving mean and the moving variance."""
+    call = BatchNorm.call(
+        data,
+        gamma,
+        beta,
+        moving_mean,
+        moving_var,
+        axis=axis,
+        epsilon=epsilon,
+        center=center,
+        scale=scale,
+    )
+    return TupleWrapper(call, 3)
+
+
+def pad(
+    data: Expr,
+    pad_width: Sequence[Sequence[int]],
+    pad_value: ExprLike = 0.0,
+    pad_mode: str = "constant",
+) -> Expr:
+    """Pad `data` as `Pad` does, with the scalar `pad_value` in the mode ``constant``."""
+    value = as_expr(pad_value, like=data)
+    return Pad.call(data, value, pad_width=pad_width, pad_mode=pad_mode)
+
+
+def dropout(data: Expr, rate: float = 0.5) -> Expr:
+    """The data as `Dropout` gives it, without the mask."""
+    return TupleGetItem(dropout_raw(data, rate=rate), 0)
+
+
+def global_avg_pool1d(data: Expr, layout: str = "NCW", out_layout: str = "") -> Expr:
+    """The mean over all spatial axes, as adaptive pooling to the size 1."""
+    return AdaptiveAvgPool1D.call(data, output_size=(1,), layout=layout, out_layout=out_layout)
+
+
+def global_avg_pool3d(data: Expr, layout: str = "NCDHW", out_layout: str = "") -> Expr:
+    """The mean over all spatial axes, as adaptive pooling to the size 1."""
+    return AdaptiveAvgPool3D.call(data, output_size=(1, 1, 1), layout=layout, out_layout=out_layout)
+
+
+def global_max_pool1d(data: Expr, layout: str = "NCW", out_layout: str = "") -> Expr:
+    """The largest element over all spatial axes, as adaptive pooling to the size 1."""
+    return AdaptiveMaxPool1D.call(data, output_size=(1,), layout=layout, out_layout=out_layout)
+
+
+def global_max_pool3d(data: Expr, layout: str = "NCDHW", out_layout: str = "") -> Expr:
+    """The largest element over all spatial axes, as adaptive pooling to the size 1."""
+    return AdaptiveMaxPool3D.call(data, output_size=(1, 1, 1), layout=layout, out_layout=out_layout)
+
+
+__all__ = [
+    "LRN",
+    "AdaptiveAvgPool1D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveAvgPool3D",
+    "AdaptiveMaxPool1D",
+    "AdaptiveMaxPool2D",
+    "AdaptiveMaxPool3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
+    "BatchFlatten",
+    "BatchMatmul",
+    "BatchNorm",
+    "BiasAdd",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DNCHWc",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Dense",
+    "DepthToSpace",
+    "DepthwiseConv2DNCHWc",
+    "Dropout",
+    "FastSoftmax",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GroupNorm",
+    "InstanceNorm",
+    "L2Normalize",
+    "LayerNorm",
+    "LayoutTransform",
+    "LeakyRelu",
+    "LogSoftmax",
+    "Matmul",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "MirrorPad",
+    "PRelu",
+    "Pad",
+    "Relu",
+    "Softmax",
+    "SpaceToDepth",
+    "Upsampling",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_flatten",
+    "batch_matmul",
+    "batch_norm",
+    "bias_add",
+    "contrib_conv2d_nchwc",
+    "contrib_depthwise_conv2d_nchwc",
+    "conv1d",
+    "conv1d_transpose",
+    "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "conv3d_transpose",
+    "dense",
+    "depth_to_space",
+    "dropout",
+    "dropout_raw",
+    "fast_softmax",
+    "global_avg_pool1d",
+    "global_avg_pool2d",
+    "global_avg_pool3d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "global_max_pool3d",
+    "group_norm",
+    "instance_norm",
+    "l2_normalize",
+    "layer_norm",
+    "layout_transform",
+    "leaky_relu",
+    "log_softmax",
+    "lrn",
+    "matmul",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "mirror_pad",
+    "pad",
+    "prelu",
+    "relu",
+    "softmax",
+    "space_to_depth",
+    "upsampling",
+]

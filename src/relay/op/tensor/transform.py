@@ -1,0 +1,313 @@
+"""Operators that broadcast, select, repeat and reorder tensors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from relay import te
+from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.shapes import (
+    broadcast_dim,
+    broadcast_shape,
+    expect_same_dtype,
+    normalize_axes,
+    normalize_axis,
+    put_ints,
+    replaced,
+    show,
+    te_broadcast_read,
+    te_broadcast_shape,
+    unify_dim,
+)
+from relay.support.errors import TypeInferenceError
+
+
+@operator("broadcast_to", inputs=("data",), pattern=Pattern.BROADCAST, level=4)
+class BroadcastTo(Operator):
+    """`data` repeated to `shape`: dimensions of size 1 and missing leading ones are repeated."""
+
+    shape: tuple[int, ...]
+    dtype: str = ""
+
+    def __post_init__(self) -> None:
+        put_ints(self, "shape")
+
+    def infer(self, data: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        return TensorType(_expanded(self.name, tensor.shape, self.shape), tensor.dtype)
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        shape = self.shape
+        return te.compute(shape, lambda *i: te_broadcast_read(data, i, shape), "broadcast_to")
+
+    def reference(self, data: Array) -> Array:
+        return np.array(np.broadcast_to(data, self.shape))
+
+
+def _expanded(operator_name: str, old: Sequence[Dim], new: Sequence[Dim]) -> tuple[Dim, ...]:
+    """`new`, when a tensor of shape `old` broadcasts to it; raises `TypeInferenceError` else."""
+    padded = (*(1,) * (len(new) - len(old)), *old)
+    fits = len(padded) == len(new) and all(
+        a == 1 or isinstance(b, Any) or broadcast_dim(a, b) == b
+        for a, b in zip(padded, new, strict=True)
+    )
+    if not fits:
+        raise TypeInferenceError(
+            f"{operator_name}: a tensor of shape {show(old)} does not broadcast to {show(new)}"
+        )
+    return tuple(new)
+
+
+@operator(
+    "broadcast_to_like", inputs=("data", "broadcast_type"), pattern=Pattern.BROADCAST, level=10
+)
+class BroadcastToLike(Operator):
+    """`data` repeated to the shape of `broadcast_type`, as `broadcast_to` does."""
+
+    def infer(self, data: Type, broadcast_type: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        like = expect_tensor(self.name, "broadcast_type", broadcast_type)
+        return TensorType(_expanded(self.name, tensor.shape, like.shape), tensor.dtype)
+
+    def compute(self, data: te.Tensor, broadcast_type: te.Tensor) -> te.Tensor:
+        shape = broadcast_type.shape
+        return te.compute(shape, lambda *i: te_broadcast_read(data, i, shape), "broadcast_to_like")
+
+    def reference(self, data: Array, broadcast_type: Array) -> Array:
+        return np.array(np.broadcast_to(data, broadcast_type.shape))
+
+
+@operator(
+    "collapse_sum_like", inputs=("data", "collapse_type"), pattern=Pattern.COMM_REDUCE, level=10
+)
+class CollapseSumLike(Operator):
+    """`data` summed to the shape of `collapse_type`: the reverse of broadcasting.
+
+    Leading dimensions that `collapse_type` lacks and those in which it has size 1 are summed over.
+    """
+
+    def infer(self, data: Type, collapse_type: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        like = expect_tensor(self.name, "collapse_type", collapse_type)
+        _expanded(self.name, like.shape, tensor.shape)
+        return TensorType(like.shape, tensor.dtype)
+
+    def compute(self, data: te.Tensor, collapse_type: te.Tensor) -> te.Tensor:
+        lead = data.ndim - collapse_type.ndim
+        over = {
+            k: te.reduce_axis(data.shape[k], f"r{k}")
+            for k in range(data.ndim)
+            if k < lead or (collapse_type.shape[k - lead] == 1 and data.shape[k] != 1)
+        }
+
+        def element(*out: te.Expr) -> te.Expr:
+            index = [over[k].var if k in over else out[k - lead] for k in range(data.ndim)]
+            return te.reduce_sum(data(*index), list(over.values())) if over else data(*index)
+
+        return te.compute(collapse_type.shape, element, "collapse_sum_like")
+
+    def reference(self, data: Array, collapse_type: Array) -> Array:
+        lead = data.ndim - collapse_type.ndim
+        summed = np.sum(data, axis=tuple(range(lead)), dtype=data.dtype)
+        axes = tuple(k for k, d in enumerate(collapse_type.shape) if d == 1)
+        return np.asarray(np.sum(summed, axis=axes, keepdims=True, dtype=data.dtype))
+
+
+@operator("where", inputs=("condition", "x", "y"), pattern=Pattern.BROADCAST, level=4)
+class Where(Operator):
+    """`x` where `condition` holds (is not zero), else `y`; all three broadcast."""
+
+    def infer(self, condition: Type, x: Type, y: Type) -> Type:
+        choice = expect_tensor(self.name, "condition", condition)
+        a, b = expect_tensor(self.name, "x", x), expect_tensor(self.name, "y", y)
+        dtype = expect_same_dtype(self.name, a, b)
+        values = broadcast_shape(self.name, a.shape, b.shape)
+        return TensorType(broadcast_shape(self.name, choice.shape, values), dtype)
+
+    def compute(self, condition: te.Tensor, x: te.Tensor, y: te.Tensor) -> te.Tensor:
+        shape = te_broadcast_shape(condition.shape, x.shape, y.shape)
+
+        def element(*i: te.Expr) -> te.Expr:
+            choice, a, b = (te_broadcast_read(t, i, shape) for t in (condition, x, y))
+            if choice.dtype != te.BOOL:
+                choice = te.compare("ne", choice, te.const(0, choice.dtype))
+            return te.select(choice, a, b)
+
+        return te.compute(shape, element, "where")
+
+    def reference(self, condition: Array, x: Array, y: Array) -> Array:
+        return np.where(condition, x, y)
+
+
+@operator("tile", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
+class Tile(Operator):
+    """`data` repeated ``reps[k]`` times along dimension `k`; missing leading dimensions are 1."""
+
+    reps: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        put_ints(self, "reps")
+        if any(r < 0 for r in self.reps):
+            raise ValueError(f"reps must not be negative, found {self.reps}")
+
+    def infer(self, data: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        rank = max(len(self.reps), len(tensor.shape))
+        reps = (*(1,) * (rank - len(self.reps)), *self.reps)
+        old = (*(1,) * (rank - len(tensor.shape)), *tensor.shape)
+        shape = [d * r if isinstance(d, int) else d for d, r in zip(old, reps, strict=True)]
+        return TensorType(shape, tensor.dtype)
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        rank = max(len(self.reps), data.ndim)
+        reps = (*(1,) * (rank - len(self.reps)), *self.reps)
+        old = (*(1,) * (rank - data.ndim), *data.shape)
+        shape = [d * r for d, r in zip(old, reps, strict=True)]
+
+        def element(*out: te.Expr) -> te.Expr:
+            index = [i if r == 1 else i % d for i, d, r in zip(out, old, reps, strict=True)]
+            return data(*index[rank - data.ndim :])
+
+        return te.compute(shape, element, "tile")
+
+    def reference(self, data: Array) -> Array:
+        return np.tile(data, self.reps)
+
+
+@operator("repeat", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
+class Repeat(Operator):
+    """Every element repeated `repeats` times along `axis`; None flattens `data` first."""
+
+    repeats: int
+    axis: int | None = None
+
+    def infer(self, data: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        if self.axis is None:
+            known = TensorType(tensor.shape).is_static
+            size: Dim = int(np.prod(tensor.concrete_shape)) * self.repeats if known else Any()
+            return TensorType((size,), tensor.dtype)
+        shape = list(tensor.shape)
+        axis = normalize_axis(self.name, self.axis, len(shape))
+        old = shape[axis]
+        shape[axis] = old * self.repeats if isinstance(old, int) else old
+        return TensorType(shape, tensor.dtype)
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        if self.axis is None:
+            sizes = data.static_shape
+            total = int(np.prod(sizes)) * self.repeats
+            return te.compute(
+                (total,), lambda i: data(*te.unflatten_index(i // self.repeats, sizes)), "repeat"
+            )
+        axis = self.axis % data.ndim
+        shape = [d * self.repeats if k == axis else d for k, d in enumerate(data.shape)]
+        return te.compute(
+            shape, lambda *i: data(*replaced(i, axis, i[axis] // self.repeats)), "repeat"
+        )
+
+    def reference(self, data: Array) -> Array:
+        return np.repeat(data, self.repeats, axis=self.axis)
+
+
+@operator("reverse", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
+class Reverse(Operator):
+    """`data` with the order of the elements along `axis` (one or several) reversed."""
+
+    axis: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        put_ints(self, "axis")
+
+    def infer(self, data: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        normalize_axes(self.name, self.axis, len(tensor.shape))
+        return tensor
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        axes = normalize_axes(self.name, self.axis, data.ndim)
+
+        def element(*out: te.Expr) -> te.Expr:
+            return data(
+                *(
+                    te.as_expr(d, te.INDEX) - 1 - i if k in axes else i
+                    for k, (i, d) in enumerate(zip(out, data.shape, strict=True))
+                )
+            )
+
+        return te.compute(data.shape, element, "reverse")
+
+    def reference(self, data: Array) -> Array:
+        return np.flip(data, axis=self.axis)
+
+
+@operator("reverse_sequence", inputs=("data", "seq_lengths"), pattern=Pattern.INJECTIVE, level=3)
+class ReverseSequence(Operator):
+    """The first ``seq_lengths[b]`` elements along `seq_axis` reversed, for `b` of `batch_axis`.
+
+    `seq_lengths` is a vector of ``int32`` or ``int64``, as long as dimension `batch_axis`.
+    """
+
+    seq_axis: int = 1
+    batch_axis: int = 0
+
+    def infer(self, data: Type, seq_lengths: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        lengths = expect_tensor(self.name, "seq_lengths", seq_lengths)
+        rank = len(tensor.shape)
+        batch = normalize_axis(self.name, self.batch_axis, rank)
+        normalize_axis(self.name, self.seq_axis, rank)
+        if len(lengths.shape) != 1 or lengths.dtype not in ("int32", "int64"):
+            raise TypeInferenceError(
+                f"{self.name}: expected a vector of int32 or int64 for seq_lengths, found {lengths}"
+            )
+        unify_dim(self.name, tensor.shape[batch], lengths.shape[0], "batch and number of lengths")
+        return tensor
+
+    def compute(self, data: te.Tensor, seq_lengths: te.Tensor) -> te.Tensor:
+        axis, batch = self.seq_axis % data.ndim, self.batch_axis % data.ndim
+
+        def element(*out: te.Expr) -> te.Expr:
+            length = te.clamp(te.cast(seq_lengths(out[batch]), te.INDEX), 0, data.shape[axis])
+            index = te.select(out[axis] < length, length - 1 - out[axis], out[axis])
+            return data(*replaced(out, axis, index))
+
+        return te.compute(data.shape, element, "reverse_sequence")
+
+    def reference(self, data: Array, seq_lengths: Array) -> Array:
+        result = np.array(np.moveaxis(data, (self.batch_axis, self.seq_axis), (0, 1)))
+        for row, length in zip(result, seq_lengths, strict=True):
+            row[:length] = row[:length][::-1].copy()
+        return np.moveaxis(result, (0, 1), (self.batch_axis, self.seq_axis))
+
+
+@operator("trilu", inputs=("data", "k"), pattern=Pattern.ELEMWISE, level=3)
+class Trilu(Operator):
+    """The upper (or lower) triangle of the last two dimensions, zero elsewhere.
+
+    `k` is a scalar integer tensor: the diagonal the triangle ends at, 0 the main one, above it
+    positive.
+    """
+
+    upper: bool = True
+
+    def infer(self, data: Type, k: Type) -> Type:
+        tensor, diagonal = expect_tensor(self.name, "data", data), expect_tensor(self.name, "k", k)
+        if len(tensor.shape) < 2 or diagonal.shape:
+            raise TypeInferenceError(
+                f"{self.name}: expected matrices and a scalar, found {tensor} and {diagonal}"
+            )
+        return tensor
+
+    def compute(self, data: te.Tensor, k: te.Tensor) -> te.Tensor:
+        def element(*out: te.Expr) -> te.Expr:
+            above = out[-1] - out[-2]
+            diagonal = te.cast(k(), te.INDEX)
+            kept = above >= diagonal if self.upper else above <= diagonal
+            return te.select(kept, data(*out), te.const(0, data.dtype))
+
+        return te.compute(data.shape, element, "trilu")
+
+    def reference(self, data: Array, k: Array) -> Array:
+        return np.triu(data, int(k)) if self.upper else np.tril(data, int(k))

@@ -1,0 +1,1 @@
+"""What runs compiled programs: arrays, devices, memory, threads, executables. No compiler."""

@@ -1,0 +1,26 @@
+"""Memory aligned as compiled code expects it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from relay import dtypes
+
+#: Bytes that every buffer's address is a multiple of: a cache line, and the widest vector.
+ALIGNMENT = 64
+
+
+def aligned_empty(shape: Sequence[int], dtype: str) -> npt.NDArray[np.generic]:
+    """An uninitialised C-contiguous array of a relay data type, aligned to `ALIGNMENT`."""
+    storage = dtypes.to_numpy(dtype)
+    nbytes = math.prod(shape) * storage.itemsize
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes].view(storage).reshape(tuple(shape))
+
+
+def is_aligned(array: npt.NDArray[np.generic]) -> bool:
+    """Whether compiled code can use the memory of `array` as it is."""
+    return array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0

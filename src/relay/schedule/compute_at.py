@@ -1,0 +1,160 @@
+"""The step that moves the computation of a buffer to where it is used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store, block
+from relay.loop.simplify import Linear, Range, bounds, linear
+from relay.loop.walk import loads, loops, map_expressions, simplify_in, substitute_in
+from relay.schedule.legality import outer_ranges
+from relay.schedule.steps import Step, find, replace_loop
+from relay.support.errors import ScheduleError
+from relay.te.expr import Expr, Var, binary
+from relay.te.walk import rewrite, variables
+
+
+@dataclass(frozen=True)
+class ComputeAt(Step):
+    """Compute `buffer` inside `loop`: just what one iteration of it reads, into private memory.
+
+    The stage of `buffer` must still be as it was built: its nests at the top, one loop a dimension.
+    They are copied into the loop with every loop ``i`` called ``i@loop``, and the private buffer is
+    called ``buffer@loop``. The original nests go when nothing reads them any more.
+    """
+
+    buffer: str
+    loop: str
+
+    def apply(self, func: Func) -> Func:
+        buffer = next((b for b in func.workspaces if b.name == self.buffer), None)
+        if buffer is None:
+            raise ScheduleError(f"compute_at: {func.name} has no stage {self.buffer}")
+        nests = stage_nests(func, buffer)
+        loop = find(func, self.loop)
+        fixed = outer_ranges(func.body, self.loop)
+        inner = {f.var: (0, f.extent - 1) for f in loops(loop.body)}
+        reads = [e for e in loads(loop.body) if e.buffer is buffer]
+        if not reads:
+            raise ScheduleError(f"compute_at: nothing in loop {self.loop} reads {self.buffer}")
+        bases, extents = self._region(reads, buffer, fixed, inner)
+        private = Buffer(f"{self.buffer}@{self.loop}", extents, buffer.dtype)
+        copies = [self._copy(nest, private, bases, extents) for nest in nests]
+
+        def redirect(expr: Expr) -> Expr:
+            if not isinstance(expr, Load) or expr.buffer is not buffer:
+                return expr
+            places = [binary("sub", i, b) for i, b in zip(expr.indices, bases, strict=True)]
+            return Load(private, places)
+
+        def make(found: For) -> Stmt:
+            body = map_expressions(found.body, lambda e: rewrite(e, redirect))
+            body = Allocate(private, block(*copies, body))
+            return For(found.var, found.extent, found.kind, body)
+
+        body = simplify_in(replace_loop(func.body, self.loop, make), {})
+        return remove_dead_stage(Func(func.name, func.params, body, func.workspaces, func.outputs), buffer)
+
+    def _region(
+        self,
+        reads: Sequence[Load],
+        buffer: Buffer,
+        fixed: dict[Var, Range],
+        inner: dict[Var, Range],
+    ) -> tuple[list[Expr], list[int]]:
+        """First index and number of indices read, for every dimension."""
+        bases: list[Expr] = []
+        extents: list[int] = []
+        for dimension in range(len(buffer.shape)):
+            base: Linear | None = None
+            low = high = 0
+            for read in reads:
+                outer, span = self._separate(read.indices[dimension], inner, fixed)
+                if base is None:
+                    base, (low, high) = outer, span
+                    continue
+                difference = outer.plus(base, -1)
+                if difference.terms:
+                    raise ScheduleError(
+                        f"compute_at: the reads of {self.buffer} in {self.loop} are not a fixed "
+                        "distance apart"
+                    )
+                low = min(low, span[0] + difference.const)
+                high = max(high, span[1] + difference.const)
+            assert base is not None
+            bases.append(base.plus(Linear(low)).expr())
+            extents.append(high - low + 1)
+        return bases, extents
+
+    def _separate(
+        self, index: Expr, inner: dict[Var, Range], fixed: dict[Var, Range]
+    ) -> tuple[Linear, Range]:
+        """`index` as a part that is fixed in the loop and the range of the rest."""
+        form = linear(index)
+        outer = Linear(0, {})
+        moving = Linear(form.const, {})
+        for key, (atom, factor) in form.terms.items():
+            part = moving if variables(atom) & inner.keys() else outer
+            part.terms[key] = (atom, factor)
+        found = bounds(moving.expr(), {**inner, **{}})
+        if found is None or any(variables(a) & fixed.keys() for a, _ in moving.terms.values()):
+            raise ScheduleError(
+                f"compute_at: cannot tell which part of {self.buffer} an iteration of "
+                f"{self.loop} reads"
+            )
+        return outer, found
+
+    def _copy(
+        self, nest: For | Store, private: Buffer, bases: Sequence[Expr], extents: Sequence[int]
+    ) -> Stmt:
+        """One nest of the stage, over the region only."""
+        axes: list[For] = []
+        body: Stmt = nest
+        while isinstance(body, For):
+            axes.append(body)
+            body = body.body
+        assert isinstance(body, Store)
+        values: dict[Var, Expr] = {}
+        fresh: list[tuple[Var, int]] = []
+        for k, axis in enumerate(axes):
+            variable = Var(f"{axis.var.name}@{self.loop}")
+            spatial = k < len(extents)
+            fresh.append((variable, extents[k] if spatial else axis.extent))
+            values[axis.var] = binary("add", bases[k], variable) if spatial else variable
+        place = tuple(v for v, _ in fresh[: len(extents)])
+        stored = substitute_in(Store(body.buffer, body.indices, body.value, body.reduce), values)
+        assert isinstance(stored, Store)
+        result: Stmt = Store(private, place, stored.value, stored.reduce)
+        for variable, extent in reversed(fresh):
+            result = For(variable, extent, Kind.SERIAL, result)
+        return result
+
+
+def stage_nests(func: Func, buffer: Buffer) -> list[For | Store]:
+    """The nests at the top of `func` that compute `buffer`, as they were built."""
+    top = func.body.stmts if isinstance(func.body, Block) else (func.body,)
+    nests: list[For | Store] = []
+    for stmt in top:
+        axes: list[Expr] = []
+        body: Stmt = stmt
+        while isinstance(body, For):
+            axes.append(body.var)
+            body = body.body
+        if isinstance(body, Store) and body.buffer is buffer:
+            if any(i is not a for i, a in zip(body.indices, axes, strict=False)):
+                raise ScheduleError(f"compute_at: {buffer.name} has already been scheduled")
+            assert isinstance(stmt, For | Store)
+            nests.append(stmt)
+    if not nests:
+        raise ScheduleError(f"compute_at: {buffer.name} is not computed at the top of {func.name}")
+    return nests
+
+
+def remove_dead_stage(func: Func, buffer: Buffer) -> Func:
+    """`func` without the stage of `buffer`, if nothing reads it."""
+    nests = stage_nests(func, buffer)
+    top = func.body.stmts if isinstance(func.body, Block) else (func.body,)
+    rest = [s for s in top if all(s is not n for n in nests)]
+    if any(e.buffer is buffer for s in rest for e in loads(s)):
+        return func
+    workspaces = tuple(b for b in func.workspaces if b is not buffer)
+    return Func(func.name, func.params, block(*rest), workspaces, func.outputs)

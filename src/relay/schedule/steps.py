@@ -1,0 +1,338 @@
+"""Schedule steps: each maps a loop program to an equivalent one, or refuses.
+
+Loops and buffers are referred to by name; names are unique in a program, and the names a step
+makes are a function of the names it was given, so that a trace of steps replays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store, block
+from relay.loop.walk import (
+    children,
+    loops,
+    map_expressions,
+    simplify_in,
+    substitute_in,
+    with_body,
+)
+from relay.schedule.legality import check_independent, outer_ranges
+from relay.support.errors import ScheduleError
+from relay.te.expr import Const, Expr, Var, binary, select
+from relay.te.walk import rewrite
+
+
+class Step:
+    """One rewriting of a loop program. Derived classes are frozen dataclasses."""
+
+    def apply(self, func: Func) -> Func:
+        """The rewritten program; raises `ScheduleError` where the step is illegal."""
+        raise ScheduleError(f"{type(self).__name__} cannot be applied")
+
+
+def find(func: Func, name: str) -> For:
+    """The loop called `name`; raises `ScheduleError` listing the loops there are."""
+    for loop in loops(func.body):
+        if loop.var.name == name:
+            return loop
+    present = ", ".join(f.var.name for f in loops(func.body))
+    raise ScheduleError(f"there is no loop {name} in {func.name}; its loops are {present}")
+
+
+def replace_loop(root: Stmt, name: str, make: Callable[[For], Stmt]) -> Stmt:
+    """`root` with the loop called `name` replaced by what `make` returns for it."""
+    if isinstance(root, For) and root.var.name == name:
+        return make(root)
+    old = children(root)
+    new = tuple(replace_loop(c, name, make) for c in old)
+    return root if all(a is b for a, b in zip(old, new, strict=True)) else with_children(root, new)
+
+
+def with_children(stmt: Stmt, new: tuple[Stmt, ...]) -> Stmt:
+    """`stmt` with other statements directly inside it."""
+    match stmt:
+        case For():
+            return For(stmt.var, stmt.extent, stmt.kind, new[0])
+        case Block():
+            return block(*new)
+        case Store():
+            return stmt
+        case Allocate():
+            return Allocate(stmt.buffer, new[0])
+        case If():
+            return If(stmt.cond, *new)
+
+
+def _rewrite(func: Func, name: str, make: Callable[[For], Stmt]) -> Func:
+    find(func, name)
+    body = replace_loop(func.body, name, make)
+    return with_body(func, simplify_in(body, {}))
+
+
+@dataclass(frozen=True)
+class Split(Step):
+    """Loop ``i`` becomes ``i.0`` over ``i.1``, the inner one of `factor` iterations.
+
+    `factor` must divide the extent: cut the loop first where it does not.
+    """
+
+    loop: str
+    factor: int
+
+    def apply(self, func: Func) -> Func:
+        def make(loop: For) -> Stmt:
+            if self.factor < 1 or loop.extent % self.factor:
+                raise ScheduleError(
+                    f"split: {self.factor} does not divide the {loop.extent} iterations of "
+                    f"{self.loop}; cut the loop first"
+                )
+            outer, inner = Var(f"{self.loop}.0"), Var(f"{self.loop}.1")
+            value = binary("add", binary("mul", outer, self.factor), inner)
+            body = substitute_in(loop.body, {loop.var: value})
+            body = For(inner, self.factor, Kind.SERIAL, body)
+            return For(outer, loop.extent // self.factor, loop.kind, body)
+
+        # A loop of one iteration would be simplified away, and its name with it.
+        find(func, self.loop)
+        return with_body(func, replace_loop(func.body, self.loop, make))
+
+
+@dataclass(frozen=True)
+class Cut(Step):
+    """Loop ``i`` becomes two, one after the other: the first `point` iterations, then the rest.
+
+    The loops of the second part are called as before with ``'`` appended, or as many ``'`` as it
+    takes for all of them to be new.
+    """
+
+    loop: str
+    point: int
+
+    def second(self, func: Func) -> str:
+        """The name of the second loop."""
+        used = [f.var.name for f in loops(func.body)]
+        inside = [f.var.name for f in loops(find(func, self.loop))]
+        mark = "'"
+        while any(taken.startswith(name + mark) for name in inside for taken in used):
+            mark += "'"
+        return self.loop + mark
+
+    def apply(self, func: Func) -> Func:
+        mark = self.second(func)[len(self.loop) :]
+
+        def make(loop: For) -> Stmt:
+            if not 0 < self.point < loop.extent:
+                raise ScheduleError(
+                    f"cut: expected a point inside the {loop.extent} iterations of {self.loop}, "
+                    f"found {self.point}"
+                )
+            first = For(loop.var, self.point, loop.kind, loop.body)
+            moved = Var(self.loop + mark)
+            body = rename_loops(loop.body, lambda name: name + mark)
+            body = substitute_in(body, {loop.var: binary("add", moved, self.point)})
+            return block(first, For(moved, loop.extent - self.point, loop.kind, body))
+
+        return _rewrite(func, self.loop, make)
+
+
+def rename_loops(stmt: Stmt, rename: Callable[[str], str]) -> Stmt:
+    """`stmt` with fresh loop variables called by `rename`."""
+    if isinstance(stmt, For):
+        fresh = Var(rename(stmt.var.name))
+        body = substitute_in(rename_loops(stmt.body, rename), {stmt.var: fresh})
+        return For(fresh, stmt.extent, stmt.kind, body)
+    return with_children(stmt, tuple(rename_loops(c, rename) for c in children(stmt)))
+
+
+@dataclass(frozen=True)
+class Reorder(Step):
+    """Perfectly nested loops change their order to the one given, outermost first."""
+
+    loops: tuple[str, ...]
+
+    def apply(self, func: Func) -> Func:
+        band: list[For] = []
+
+        def make(outermost: For) -> Stmt:
+            body: Stmt = outermost
+            while isinstance(body, For) and len(band) < len(self.loops):
+                band.append(body)
+                body = body.body
+            if {f.var.name for f in band} != set(self.loops):
+                raise ScheduleError(
+                    f"reorder: {', '.join(self.loops)} are not perfectly nested; "
+                    f"found {', '.join(f.var.name for f in band)}"
+                )
+            for loop in band:
+                check_independent(loop, "reorder", reductions_too=True)
+            by_name = {f.var.name: f for f in band}
+            for name in reversed(self.loops):
+                loop = by_name[name]
+                body = For(loop.var, loop.extent, loop.kind, body)
+            return body
+
+        names = set(self.loops)
+        outermost = next((f for f in loops(func.body) if f.var.name in names), None)
+        if outermost is None:
+            find(func, self.loops[0])
+            return func
+        return with_body(func, replace_loop(func.body, outermost.var.name, make))
+
+
+@dataclass(frozen=True)
+class Fuse(Step):
+    """Two perfectly nested loops ``i``, ``j`` become one, called ``i+j``.
+
+    It runs as the outer one did; fused into a parallel loop, the inner one must be independent too.
+    """
+
+    outer: str
+    inner: str
+
+    def apply(self, func: Func) -> Func:
+        def make(loop: For) -> Stmt:
+            inner = loop.body
+            if not isinstance(inner, For) or inner.var.name != self.inner:
+                raise ScheduleError(f"fuse: {self.inner} is not directly inside {self.outer}")
+            if loop.kind is Kind.PARALLEL:
+                check_independent(inner, "fuse")
+            fused = Var(f"{self.outer}+{self.inner}")
+            values: dict[Var, Expr] = {
+                loop.var: binary("floordiv", fused, inner.extent),
+                inner.var: binary("floormod", fused, inner.extent),
+            }
+            body = substitute_in(inner.body, values)
+            return For(fused, loop.extent * inner.extent, loop.kind, body)
+
+        find(func, self.outer)
+        body = replace_loop(func.body, self.outer, make)
+        return with_body(func, simplify_in(body, {}))
+
+
+class _Annotate(Step):
+    loop: str
+    kind: Kind
+
+    def apply(self, func: Func) -> Func:
+        loop = find(func, self.loop)
+        if self.kind is not Kind.UNROLLED:
+            check_independent(loop, self.kind.value)
+        around = outer_ranges(func.body, self.loop)
+        if self.kind is Kind.PARALLEL:
+            nested = [f for f in loops(func.body) if f.kind is Kind.PARALLEL]
+            if any(f.var in around or loop.var in outer_ranges(func.body, f.var.name) for f in nested):
+                raise ScheduleError(f"parallel: {self.loop} is nested with another parallel loop")
+
+        def make(found: For) -> Stmt:
+            return For(found.var, found.extent, self.kind, found.body)
+
+        return with_body(func, replace_loop(func.body, self.loop, make))
+
+
+@dataclass(frozen=True)
+class Parallel(_Annotate):
+    """The iterations of the loop run on several cores."""
+
+    loop: str
+    kind = Kind.PARALLEL
+
+
+@dataclass(frozen=True)
+class Vectorize(_Annotate):
+    """The iterations of the loop become the lanes of vectors."""
+
+    loop: str
+    kind = Kind.VECTORIZED
+
+    def apply(self, func: Func) -> Func:
+        inner = find(func, self.loop).body
+        stmts = inner.stmts if isinstance(inner, Block) else (inner,)
+        if not all(isinstance(s, Store) for s in stmts):
+            raise ScheduleError(f"vectorize: expected only stores inside {self.loop}")
+        return super().apply(func)
+
+
+@dataclass(frozen=True)
+class Unroll(_Annotate):
+    """The iterations of the loop are written out."""
+
+    loop: str
+    kind = Kind.UNROLLED
+
+
+@dataclass(frozen=True)
+class Pack(Step):
+    """Copy the input `buffer` once, so that dimension `axis` is blocked by `factor`.
+
+    Its shape ``(.., n, .., m)`` becomes ``(ceil(n / factor), .., m, factor)``; what does not fill the
+    last block is zero. The copy, called like the buffer with ``.packed`` appended, runs before
+    everything else (at compile time, where the buffer is a constant).
+    """
+
+    buffer: str
+    axis: int
+    factor: int
+
+    @property
+    def packed_name(self) -> str:
+        """The name of the packed copy."""
+        return f"{self.buffer}.packed"
+
+    def reference(self, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """The packed copy of `array`, in NumPy: for constants, at compile time."""
+        size = array.shape[self.axis]
+        rest = -size % self.factor
+        if rest:
+            widths = [(0, rest if k == self.axis else 0) for k in range(array.ndim)]
+            array = np.pad(array, widths)
+        blocks = (size + rest) // self.factor
+        shape = (*array.shape[: self.axis], blocks, self.factor, *array.shape[self.axis + 1 :])
+        moved = np.moveaxis(array.reshape(shape), (self.axis, self.axis + 1), (0, -1))
+        return np.ascontiguousarray(moved)
+
+    def apply(self, func: Func) -> Func:
+        source = next((b for b in func.params if b.name == self.buffer), None)
+        if source is None:
+            raise ScheduleError(f"pack: {self.buffer} is not a parameter of {func.name}")
+        if source in func.params[len(func.params) - func.outputs :]:
+            raise ScheduleError(f"pack: {self.buffer} is an output of {func.name}")
+        size = source.shape[self.axis]
+        rest = [d for k, d in enumerate(source.shape) if k != self.axis]
+        blocks = -(-size // self.factor)
+        packed = Buffer(self.packed_name, (blocks, *rest, self.factor), source.dtype)
+
+        def redirect(expr: Expr) -> Expr:
+            if not isinstance(expr, Load) or expr.buffer is not source:
+                return expr
+            index = expr.indices[self.axis]
+            others = [i for k, i in enumerate(expr.indices) if k != self.axis]
+            block_index = binary("floordiv", index, self.factor)
+            return Load(packed, [block_index, *others, binary("floormod", index, self.factor)])
+
+        body = map_expressions(func.body, lambda e: rewrite(e, redirect))
+        body = simplify_in(body, {})
+        copy = self._copy(source, packed)
+        return Func(
+            func.name,
+            func.params,
+            block(copy, body),
+            (*func.workspaces, packed),
+            func.outputs,
+        )
+
+    def _copy(self, source: Buffer, packed: Buffer) -> Stmt:
+        size = source.shape[self.axis]
+        axes = [Var(f"{packed.name}.{k}") for k in range(len(packed.shape))]
+        index = binary("add", binary("mul", axes[0], self.factor), axes[-1])
+        others: list[Expr] = list(axes[1:-1])
+        place = [*others[: self.axis], index, *others[self.axis :]]
+        value: Expr = Load(source, place)
+        body: Stmt = Store(packed, tuple(axes), value)
+        if size % self.factor:
+            body = Store(packed, tuple(axes), select(index < size, value, Const(0, value.dtype)))
+        for axis, extent in zip(reversed(axes), reversed(packed.shape), strict=True):
+            body = For(axis, extent, Kind.SERIAL, body)
+        return simplify_in(body, {})

@@ -1,0 +1,30 @@
+"""Strategies: which schedule steps suit which loops on which target.
+
+A strategy sees loops and the numbers of `Target`, never an operator's name. They are tried in the
+order of `plan`; the last one, elementwise, always applies.
+"""
+
+from relay.loop.ir import Func
+from relay.schedule import Schedule
+from relay.strategy.contraction import schedule_contraction
+from relay.strategy.elementwise import schedule_rest
+from relay.strategy.nests import top_nests
+from relay.strategy.reduction import schedule_reductions
+from relay.target import Target
+
+
+def plan(func: Func, target: Target, constants: frozenset[str] = frozenset()) -> Schedule:
+    """The schedule of `func` for `target`.
+
+    `constants` are the names of parameters whose value is known at compile time.
+    """
+    schedule = Schedule(func)
+    for buffer in func.workspaces:
+        if any(n.store.buffer is buffer and n.store.reduce for n in top_nests(schedule.func)):
+            schedule_contraction(schedule, buffer, target, constants)
+    schedule_reductions(schedule, target)
+    schedule_rest(schedule, target)
+    return schedule
+
+
+__all__ = ["plan"]

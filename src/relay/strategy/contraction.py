@@ -1,0 +1,402 @@
+"""Products summed over an axis: matrix products and convolutions, whatever their layout.
+
+The stage ``T[..] += a[..] * b[..]`` is tiled in registers: `vectors` vectors along an axis that moves
+`b` (the columns) times `rows` steps along an axis that moves `a` only. The tile is computed where
+its readers use it, so that the epilogue works on registers before the only store.
+"""
+
+from dataclasses import dataclass
+
+from relay.loop.ir import Buffer, For, Load, Stmt, Store
+from relay.loop.simplify import linear
+from relay.loop.walk import children, loads
+from relay.schedule import Schedule
+from relay.strategy.elementwise import PARALLEL_WORK, cut_into, fuse_parallel, pieces
+from relay.strategy.nests import (
+    Nest,
+    depends,
+    product_operands,
+    readers,
+    stride,
+    top_nests,
+    update_of,
+)
+from relay.strategy.tiles import choose
+from relay.target import Target
+from relay.te.expr import Var
+
+#: Multiply-adds written out in one step of the innermost loop, at most.
+_MAX_UNROLLED = 96
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """What is known of ``T[..] += a * b``: dimensions of `T` by role.
+
+    `column` is the dimension whose steps are vector lanes, `row` the one tiled in rows (None where
+    there is none), `blocks` further dimensions that move only `b`.
+    """
+
+    update: Nest
+    rows_operand: Load
+    columns_operand: Load
+    column: int
+    row: int | None
+    blocks: tuple[int, ...]
+
+
+def recognize(update: Nest) -> Contraction | None:
+    """`update` as a contraction; None where it is none (or both operands move together)."""
+    if update.store.reduce != "sum" or not update.spatial:
+        return None
+    operands = product_operands(update.store.value)
+    if operands is None:
+        return None
+    axes = update.axes[: len(update.store.indices)]
+    candidates = []
+    for a, b in (operands, operands[::-1]):
+        for dimension in reversed(range(len(axes))):
+            variable = axes[dimension].var
+            if axes[dimension].extent > 1 and depends(b, variable) and not depends(a, variable):
+                contiguous = stride(b, variable) == 1
+                candidates.append((not contiguous, len(axes) - dimension, a, b, dimension))
+                break
+    if not candidates:
+        return None
+    # The innermost dimension makes the columns; of two, the one that is contiguous already.
+    _, _, a, b, column = min(candidates, key=lambda c: (c[1], c[0]))
+    rows = [
+        d
+        for d, axis in enumerate(axes)
+        if axis.extent > 1 and depends(a, axis.var) and not depends(b, axis.var)
+    ]
+    blocks = tuple(
+        d
+        for d, axis in enumerate(axes)
+        if d != column and axis.extent > 1 and depends(b, axis.var) and not depends(a, axis.var)
+    )
+    return Contraction(update, a, b, column, rows[-1] if rows else None, blocks)
+
+
+def _consumer_loops(nest: Nest, buffer: Buffer) -> list[For | None]:
+    """For every dimension of `buffer`, the loop of the reading `nest` that steps it by one."""
+    reads = [e for e in loads(nest.store) if e.buffer is buffer]
+    found: list[For | None] = []
+    by_variable = {axis.var: axis for axis in nest.axes}
+    for dimension in range(len(buffer.shape)):
+        steps: set[Var] = set()
+        for read in reads:
+            terms = linear(read.indices[dimension]).terms.values()
+            steps |= {a for a, f in terms if f == 1 and isinstance(a, Var) and a in by_variable}
+        found.append(by_variable[steps.pop()] if len(steps) == 1 else None)
+    return found
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """The loops of the reading nest by role (names): see `Contraction`."""
+
+    column: str
+    row: str | None
+    block: str | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def outer(self) -> str:
+        """The loop whose tiles are the panels of columns."""
+        return self.block or self.column
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The loops inside the panels, before any is split."""
+        row = (self.row,) if self.row else ()
+        return (*self.after, *row, *((self.column,) if self.block else ()))
+
+
+def schedule_contraction(
+    schedule: Schedule, buffer: Buffer, target: Target, constants: frozenset[str]
+) -> bool:
+    """Schedule the stage `buffer` and its reader, if it is a contraction.
+
+    `constants` are the names of parameters known at compile time: packing them costs nothing.
+    """
+    update = update_of(schedule.func, buffer)
+    work = recognize(update) if update else None
+    if work is None:
+        return False
+    reader = _single_reader(schedule, buffer)
+    if reader is None or not _can_tile(reader, buffer, work):
+        name, _ = schedule.isolate(buffer.name)
+        buffer = next(b for b in schedule.func.workspaces if b.name == name)
+        reader = _single_reader(schedule, buffer)
+        assert reader is not None, "the copy of an isolated stage is its one reader"
+    _Tiling(schedule, buffer, reader, work, target, constants).run()
+    return True
+
+
+def _single_reader(schedule: Schedule, buffer: Buffer) -> Nest | None:
+    """The one nest that reads the stage `buffer`, if there is one and it reduces nothing."""
+    found = readers(schedule.func, buffer)
+    nests = [n for n in top_nests(schedule.func) if any(e.buffer is buffer for e in loads(n.store))]
+    if len(found) != 1 or len(nests) != 1 or nests[0].store.reduce:
+        return None
+    return nests[0]
+
+
+def _can_tile(reader: Nest, buffer: Buffer, work: Contraction) -> bool:
+    """Whether the loops of `reader` step the rows and columns of `buffer` one by one."""
+    steps = _consumer_loops(reader, buffer)
+    column = steps[work.column]
+    if column is None or column.extent < min(8, buffer.shape[work.column]):
+        return False
+    if work.row is not None and steps[work.row] is None:
+        return False
+    every = [s.var for s in steps if s is not None]
+    return len(every) == len(set(every))
+
+
+class _Tiling:
+    """Tiles one contraction in registers."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        buffer: Buffer,
+        reader: Nest,
+        work: Contraction,
+        target: Target,
+        constants: frozenset[str],
+    ) -> None:
+        self.schedule = schedule
+        self.buffer = buffer
+        self.reader = reader
+        self.work = work
+        self.target = target
+        self.constants = constants
+        self.lanes = target.lanes(32)
+        self.roles, column_extent = self._assign_roles()
+        extents = {a.var.name: a.extent for a in reader.axes}
+        rows = extents[self.roles.row] if self.roles.row else 1
+        if self.roles.block:
+            vectors = extents[self.roles.block]
+        else:
+            vectors = max(1, -(-column_extent // self.lanes))
+        self.tile = choose(rows, vectors, target)
+        self.rows = rows
+        self.column_extent = column_extent
+        self.extents = extents
+
+    def _assign_roles(self) -> tuple[_Roles, int]:
+        work, steps = self.work, _consumer_loops(self.reader, self.buffer)
+        column = steps[work.column]
+        assert column is not None
+        row = steps[work.row] if work.row is not None else None
+        block: For | None = None
+        if column.extent <= self.lanes:
+            blocks = [steps[d] for d in work.blocks]
+            block = next((b for b in reversed(blocks) if b is not None), None)
+        taken = {f.var for f in (column, row, block) if f is not None}
+        outside = [a for a in self.reader.axes if a.var not in taken]
+        # Loops that move only the rows operand go inside the panels while what they read stays in
+        # the second-level cache, or is less than the columns operand that would be read again.
+        moving = {
+            steps[d].var  # type: ignore[union-attr]
+            for d, axis in enumerate(work.update.axes[: len(steps)])
+            if steps[d] is not None
+            and depends(work.rows_operand, axis.var)
+            and not depends(work.columns_operand, axis.var)
+        }
+        limit = max(self.target.l2_bytes, work.columns_operand.buffer.nbytes)
+        footprint = work.rows_operand.buffer.nbytes
+        for axis in outside:
+            footprint //= axis.extent if axis.var in moving else 1
+        after: list[str] = []
+        for axis in reversed(outside):
+            if axis.var not in moving or footprint * axis.extent > limit:
+                break
+            footprint *= axis.extent
+            after.insert(0, axis.var.name)
+        before = tuple(a.var.name for a in outside if a.var.name not in after)
+        name = row.var.name if row else None
+        outer = block.var.name if block else None
+        return _Roles(column.var.name, name, outer, before, tuple(after)), column.extent
+
+    def run(self) -> None:
+        """Take all steps."""
+        roles, schedule = self.roles, self.schedule
+        if not roles.block:
+            self._pack()
+            parts = self._column_parts()
+        else:
+            parts = _parts(self.extents[roles.block], self.tile.vectors)
+        rest = (*roles.before, *roles.inside)
+        if rest:
+            schedule.reorder(roles.outer, *rest)
+        cuts = cut_into(schedule, roles.outer, [count * size for count, size in parts])
+        for name, (_, size) in zip(cuts, parts, strict=True):
+            self._panels(name, size, name[len(roles.outer) :])
+
+    def _pack(self) -> None:
+        """Copy the columns operand so that the columns of a tile lie together, if that pays."""
+        operand, variable = self.work.columns_operand, self.work.update.axes[self.work.column].var
+        inputs = self.schedule.func.params[: -self.schedule.func.outputs]
+        moved = [d for d, index in enumerate(operand.indices) if index is variable]
+        if operand.buffer not in inputs or len(moved) != 1:
+            return
+        if stride(operand, variable) == 1 and operand.buffer.name not in self.constants:
+            return
+        width = self.tile.vectors * self.lanes
+        while width // 2 >= max(self.column_extent, 1):
+            width //= 2
+        self.schedule.pack(operand.buffer.name, moved[0], width)
+
+    def _column_parts(self) -> list[tuple[int, int]]:
+        """The columns as ``(count, columns)``: whole tiles, then powers of two."""
+        width = self.tile.vectors * self.lanes
+        whole = self.column_extent // width
+        found = [(whole, width)] if whole else []
+        rest = self.column_extent - whole * width
+        vectors = rest - rest % self.lanes
+        found += [(1, vectors)] if vectors else []
+        return found + [(1, size) for size in pieces(rest - vectors, self.lanes)]
+
+    def _panels(self, outer: str, size: int, mark: str) -> None:
+        """Schedule the nest of one part of the panels; its loops carry `mark`."""
+        schedule, roles = self.schedule, self.roles
+        before = [f"{n}{mark}" for n in roles.before]
+        after = [f"{n}{mark}" for n in roles.after]
+        panel, inner = schedule.split(outer, size)
+        lanes_loop = f"{roles.column}{mark}" if roles.block else inner
+        vector_loop: str | None = inner if roles.block else None
+        if not roles.block and size > self.lanes:
+            vector_loop, lanes_loop = schedule.split(inner, self.lanes)
+        row = f"{roles.row}{mark}" if roles.row else None
+        tile_loops = [vector_loop] if vector_loop else []
+        outermost = [*before, panel, *after]
+        inside = [*([row] if row else []), *tile_loops, lanes_loop]
+        rows = 1
+        if row:
+            vectors = size if roles.block else -(-size // self.lanes)
+            rows = choose(schedule.extent(row), vectors, self.target, exact_vectors=True).rows
+        if row and self._few(outermost) and schedule.extent(row) > rows:
+            self._parallel_rows(outermost, row, tile_loops, lanes_loop, rows)
+            return
+        schedule.reorder(*outermost, *inside)
+        at = fuse_parallel(schedule, outermost) if self._parallel else outermost[-1]
+        if row is None:
+            self._registers(at, [], tile_loops, lanes_loop)
+            return
+        parts = _parts(schedule.extent(row), rows)
+        cuts = cut_into(schedule, row, [c * r for c, r in parts])
+        for name, (_, count) in zip(cuts, parts, strict=True):
+            suffix = name[len(row) :]
+            tiles, steps = schedule.split(name, count)
+            vector_loops = [f"{n}{suffix}" for n in tile_loops]
+            schedule.reorder(tiles, *vector_loops, steps, f"{lanes_loop}{suffix}")
+            self._registers(tiles, [steps], vector_loops, f"{lanes_loop}{suffix}")
+
+    @property
+    def _parallel(self) -> bool:
+        return self.work.update.work >= PARALLEL_WORK
+
+    def _few(self, outermost: list[str]) -> bool:
+        """Whether the loops outside of the rows are too few to keep all cores busy."""
+        iterations = 1
+        for name in outermost:
+            iterations *= self.schedule.extent(name)
+        cores = self.target.cores
+        return self._parallel and iterations < 4 * cores and iterations % cores != 0
+
+    def _parallel_rows(
+        self, outermost: list[str], row: str, tile_loops: list[str], lanes_loop: str, rows: int
+    ) -> None:
+        """Tile the rows outside of everything else, and run row tiles in parallel too."""
+        schedule = self.schedule
+        schedule.reorder(row, *outermost, *tile_loops, lanes_loop)
+        parts = _parts(schedule.extent(row), rows)
+        cuts = cut_into(schedule, row, [c * r for c, r in parts])
+        for name, (_, count) in zip(cuts, parts, strict=True):
+            suffix = name[len(row) :]
+            tiles, steps = schedule.split(name, count)
+            outer = [f"{n}{suffix}" for n in outermost]
+            vectors = [f"{n}{suffix}" for n in tile_loops]
+            lanes = f"{lanes_loop}{suffix}"
+            schedule.reorder(*outer, tiles, *vectors, steps, lanes)
+            at = fuse_parallel(schedule, [*outer, tiles])
+            self._registers(at, [steps], vectors, lanes)
+
+    def _registers(self, at: str, rows: list[str], vectors: list[str], lanes: str) -> None:
+        """Compute the tile in loop `at`, in registers; the reader's loops are given."""
+        schedule = self.schedule
+        private = schedule.compute_at(self.buffer.name, at)
+        for name in (*rows, *vectors):
+            schedule.unroll(name)
+        schedule.vectorize(lanes)
+        for nest in _nests_of(schedule, private):
+            self._tile_nest(nest)
+
+    def _tile_nest(self, nest: Nest) -> None:
+        """Order, unroll and vectorize one nest (initialisation or update) of a register tile."""
+        schedule = self.schedule
+        rank = len(self.buffer.shape)
+        spatial, reduced = nest.names[:rank], nest.names[rank:]
+        lanes = spatial[self.work.column]
+        tiled = [spatial[d] for d in range(rank) if d != self.work.column]
+        vectors: list[str] = []
+        if schedule.extent(lanes) > self.lanes:
+            outer, lanes = schedule.split(lanes, self.lanes)
+            vectors = [outer]
+        units = [n for n in tiled if schedule.extent(n) == 1]
+        # Rows outside: one broadcast value serves all vectors of its row, and is dead after them.
+        row = [spatial[self.work.row]] if self.work.row is not None else []
+        row = [n for n in row if n not in units]
+        unrolled = [*row, *vectors, *(n for n in tiled if n not in (*units, *row))]
+        steps = list(reduced)
+        if reduced:
+            accumulators = 1
+            for name in unrolled:
+                accumulators *= schedule.extent(name)
+            steps = self._unroll_reduction(reduced, accumulators)
+        schedule.reorder(*units, *steps, *unrolled, lanes)
+        for name in unrolled:
+            schedule.unroll(name)
+        schedule.vectorize(lanes)
+
+    def _unroll_reduction(self, reduced: list[str], accumulators: int) -> list[str]:
+        """Split a few steps off the innermost reduction loop, to be written out."""
+        schedule = self.schedule
+        extent = schedule.extent(reduced[-1])
+        for factor in (8, 4, 2):
+            if extent % factor == 0 and extent > factor and factor * accumulators <= _MAX_UNROLLED:
+                outer, inner = schedule.split(reduced[-1], factor)
+                schedule.unroll(inner)
+                return [*reduced[:-1], outer, inner]
+        return reduced
+
+
+def _nests_of(schedule: Schedule, private: str) -> list[Nest]:
+    """The nests that write the private buffer called `private`, as they were made."""
+    found: list[Nest] = []
+    pending: list[Stmt] = [schedule.func.body]
+    while pending:
+        stmt = pending.pop(0)
+        axes: list[For] = []
+        body = stmt
+        while isinstance(body, For):
+            axes.append(body)
+            body = body.body
+        if isinstance(body, Store):
+            if body.buffer.name == private:
+                found.append(Nest(tuple(axes), body))
+        else:
+            pending.extend(children(body))
+    return found
+
+
+def _parts(extent: int, size: int) -> list[tuple[int, int]]:
+    """`extent` as ``(count, size)`` and a rest."""
+    found = [(extent // size, size)] if extent >= size else []
+    if extent % size:
+        found.append((1, extent % size))
+    return found

@@ -1,0 +1,107 @@
+"""Nests without reductions: one long loop where the data allow it, vectors, and cores."""
+
+from collections.abc import Sequence
+
+from relay.schedule import Schedule
+from relay.strategy.nests import Nest, top_nests
+from relay.support.errors import ScheduleError
+from relay.target import Target
+
+#: Operations below which handing work to another core costs more than it saves (about 5 us).
+PARALLEL_WORK = 40_000
+
+
+def pieces(extent: int, lanes: int) -> list[int]:
+    """`extent` as whole vectors together, then powers of two for the rest: 37 -> [32, 4, 1]."""
+    whole = extent - extent % lanes
+    found = [whole] if whole else []
+    rest = extent - whole
+    while rest:
+        part = 1 << (rest.bit_length() - 1)
+        found.append(part)
+        rest -= part
+    return found
+
+
+def cut_into(schedule: Schedule, loop: str, sizes: Sequence[int]) -> list[str]:
+    """Cut `loop` into consecutive parts of `sizes`; returns the names of the parts."""
+    names = []
+    for size in sizes[:-1]:
+        loop, rest = schedule.cut(loop, size)
+        names.append(loop)
+        loop = rest
+    return [*names, loop]
+
+
+def vectorize_in_pieces(schedule: Schedule, loop: str, lanes: int) -> None:
+    """Make vectors of the innermost loop `loop`; what is left over becomes shorter vectors."""
+    sizes = pieces(schedule.extent(loop), lanes)
+    for name, size in zip(cut_into(schedule, loop, sizes), sizes, strict=True):
+        if size > lanes:
+            _, name = schedule.split(name, lanes)
+        if size > 1:
+            schedule.vectorize(name)
+
+
+def collapse_all(schedule: Schedule, nest: Nest) -> list[str]:
+    """Collapse neighbouring loops wherever that is legal; returns the names left."""
+    names = nest.names
+    k = len(names) - 2
+    while k >= 0:
+        try:
+            names[k : k + 2] = [schedule.collapse(names[k], names[k + 1])]
+        except ScheduleError:
+            pass
+        k -= 1
+    return names
+
+
+#: Iterations of a parallel loop for every core that make any remainder small.
+_ENOUGH_PER_CORE = 32
+
+
+def fuse_parallel(schedule: Schedule, loops: Sequence[str], cores: int | None = None) -> str:
+    """Make one parallel loop of perfectly nested independent `loops`; returns its name.
+
+    With `cores`, only as many of the outer loops are fused as give every core enough to do.
+    """
+    fused = loops[0]
+    schedule.parallel(fused)
+    for name in loops[1:]:
+        if cores is not None and schedule.extent(fused) >= _ENOUGH_PER_CORE * cores:
+            break
+        fused = schedule.fuse(fused, name)
+    return fused
+
+
+def schedule_elementwise(schedule: Schedule, nest: Nest, target: Target) -> None:
+    """Schedule one nest that reduces nothing."""
+    lanes = target.lanes(32)
+    names = collapse_all(schedule, nest)
+    if not names:
+        return
+    parallel = nest.work >= PARALLEL_WORK
+    innermost = names[-1]
+    outer = names[:-1]
+    if not outer and parallel:
+        sizes = pieces(schedule.extent(innermost), lanes)
+        for name, size in zip(cut_into(schedule, innermost, sizes), sizes, strict=True):
+            if size > lanes:
+                blocks, name = schedule.split(name, lanes)
+                schedule.parallel(blocks)
+            if size > 1:
+                schedule.vectorize(name)
+        return
+    if parallel and outer:
+        fuse_parallel(schedule, outer, target.cores)
+    vectorize_in_pieces(schedule, innermost, lanes)
+
+
+def schedule_rest(schedule: Schedule, target: Target) -> None:
+    """Schedule every nest at the top that is still as it was built."""
+    for name in [n.names[0] for n in top_nests(schedule.func) if n.axes]:
+        nest = next((n for n in top_nests(schedule.func) if n.axes and n.names[0] == name), None)
+        if nest is not None and not nest.reduced:
+            schedule_elementwise(schedule, nest, target)
+
+

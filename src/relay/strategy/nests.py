@@ -1,0 +1,133 @@
+"""What strategies see of a program: its nests at the top, and how they access memory."""
+
+from dataclasses import dataclass
+
+from relay.loop.ir import Block, Buffer, For, Func, Kind, Load, Stmt, Store
+from relay.loop.simplify import linear
+from relay.loop.walk import loads, loops
+from relay.te.expr import Binary, Cast, Expr, Unary, Var
+from relay.te.walk import post_order, variables
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A perfect nest at the top of a program: `axes` from outside in, and the one `store`."""
+
+    axes: tuple[For, ...]
+    store: Store
+
+    @property
+    def iterations(self) -> int:
+        """How often the store is done."""
+        total = 1
+        for axis in self.axes:
+            total *= axis.extent
+        return total
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the loops, from outside in."""
+        return [a.var.name for a in self.axes]
+
+    @property
+    def spatial(self) -> tuple[For, ...]:
+        """The loops that move the place written."""
+        moved = {v for i in self.store.indices for v in variables(i)}
+        return tuple(a for a in self.axes if a.var in moved)
+
+    @property
+    def reduced(self) -> tuple[For, ...]:
+        """The loops that do not move the place written."""
+        moved = {v for i in self.store.indices for v in variables(i)}
+        return tuple(a for a in self.axes if a.var not in moved)
+
+    @property
+    def work(self) -> int:
+        """A rough count of operations."""
+        return self.iterations * max(1, expression_work(self.store.value))
+
+
+def expression_work(value: Expr) -> int:
+    """A rough count of the operations in `value`: transcendental ones count for ten."""
+    work = 1
+    for node in post_order(value):
+        if node.dtype == "int64":
+            continue
+        if isinstance(node, Unary):
+            work += 10
+        elif isinstance(node, Binary):
+            work += 1
+    return work
+
+
+def top_nests(func: Func) -> list[Nest]:
+    """The perfect nests of serial loops at the top of `func`: what is not scheduled yet."""
+    top = func.body.stmts if isinstance(func.body, Block) else (func.body,)
+    found: list[Nest] = []
+    for stmt in top:
+        axes: list[For] = []
+        body: Stmt = stmt
+        while isinstance(body, For) and body.kind is Kind.SERIAL:
+            axes.append(body)
+            body = body.body
+        if isinstance(body, Store):
+            found.append(Nest(tuple(axes), body))
+    return found
+
+
+def readers(func: Func, buffer: Buffer) -> list[Stmt]:
+    """The statements at the top of `func` that read `buffer` and do not write it."""
+    top = func.body.stmts if isinstance(func.body, Block) else (func.body,)
+    return [s for s in top if any(e.buffer is buffer for e in loads(s))]
+
+
+def update_of(func: Func, buffer: Buffer) -> Nest | None:
+    """The nest that reduces into `buffer`, if it is a reduction."""
+    for nest in top_nests(func):
+        if nest.store.buffer is buffer and nest.store.reduce:
+            return nest
+    return None
+
+
+def product_operands(value: Expr) -> tuple[Load, Load] | None:
+    """The two loads of a product (conversions aside); None where `value` is something else."""
+    if not (isinstance(value, Binary) and value.op == "mul"):
+        return None
+    a, b = _through_casts(value.a), _through_casts(value.b)
+    return (a, b) if isinstance(a, Load) and isinstance(b, Load) else None
+
+
+def _through_casts(value: Expr) -> Expr:
+    while isinstance(value, Cast):
+        value = value.value
+    return value
+
+
+def depends(load: Load, variable: Var) -> bool:
+    """Whether where `load` reads depends on `variable`."""
+    return any(variable in variables(i) for i in load.indices)
+
+
+def stride(load: Load, variable: Var) -> int | None:
+    """Elements from one iteration of `variable` to the next; None where that is not constant."""
+    total = 0
+    for index, step in zip(load.indices, load.buffer.strides, strict=True):
+        for atom, factor in linear(index).terms.values():
+            if atom is variable:
+                total += factor * step
+            elif variable in variables(atom):
+                return None
+    return total
+
+
+def inner_loops(func: Func, name: str) -> list[str]:
+    """The names of the perfectly nested loops inside the loop called `name`."""
+    for loop in loops(func.body):
+        if loop.var.name == name:
+            found = []
+            body = loop.body
+            while isinstance(body, For):
+                found.append(body.var.name)
+                body = body.body
+            return found
+    return []

@@ -1,0 +1,1 @@
+"""What every layer uses: source spans, diagnostics, printing helpers, graph walks."""

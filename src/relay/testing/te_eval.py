@@ -1,0 +1,307 @@
+"""The meaning of tensor expressions in NumPy: every element at once, over grids of indices.
+
+It shares nothing with the compiler. A read out of bounds is an error only where its value is used:
+each value carries the positions at which it is invalid, a select takes those of the chosen side,
+and what is invalid in the end is reported.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from relay import dtypes, te
+from relay.ir.op import Operator
+from relay.support.errors import InternalError
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_ERF = np.vectorize(math.erf, otypes=["float64"])
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+_UNARY: dict[str, Callable[[Array], Array]] = {
+    "neg": np.negative,
+    "abs": np.abs,
+    "exp": np.exp,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "erf": _ERF,
+    "sigmoid": _sigmoid,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.rint,
+    "trunc": np.trunc,
+    "sign": np.sign,
+    "not": np.logical_not,
+    "bitnot": np.invert,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+}
+
+
+def _truncdiv(a: Array, b: Array) -> Array:
+    quotient = np.floor_divide(np.abs(a), np.abs(b))
+    return np.where((a < 0) != (b < 0), -quotient, quotient)
+
+
+_BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "floordiv": np.floor_divide,
+    "floormod": np.mod,
+    "truncdiv": _truncdiv,
+    "truncmod": np.fmod,
+    "min": np.minimum,
+    "max": np.maximum,
+    "pow": np.power,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "shl": np.left_shift,
+    "shr": np.right_shift,
+}
+
+_COMPARE: dict[str, Callable[[Array, Array], Array]] = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}
+
+_REDUCE: dict[str, Callable[..., Array]] = {
+    "sum": np.sum,
+    "prod": np.prod,
+    "min": np.min,
+    "max": np.max,
+    "any": np.any,
+    "all": np.all,
+}
+
+
+@dataclass(frozen=True)
+class _Value:
+    """An array over the grid, and where it is invalid (None: nowhere)."""
+
+    array: Array
+    invalid: Array | None = None
+
+
+def _either(masks: Sequence[Array | None]) -> Array | None:
+    result: Array | None = None
+    for mask in masks:
+        if mask is not None:
+            result = mask if result is None else np.logical_or(result, mask)
+    return result
+
+
+def _numpy_dtype(dtype: str) -> np.dtype[np.generic]:
+    return dtypes.to_numpy("float32" if dtype == "bfloat16" else dtype)
+
+
+class _Evaluator:
+    """Evaluates expressions over one grid of indices."""
+
+    def __init__(self, variables: dict[te.Var, Array], tensors: Mapping[te.Tensor, Array]) -> None:
+        self.variables = variables
+        self.tensors = tensors
+
+    def run(self, root: te.Expr) -> _Value:
+        """The value of `root` over the grid."""
+        done: dict[te.Expr, _Value] = {}
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            pending = [c for c in node.children() if c not in done]
+            if node in done or not pending:
+                stack.pop()
+                if node not in done:
+                    done[node] = self.apply(node, [done[c] for c in node.children()])
+            else:
+                stack.extend(pending)
+        return done[root]
+
+    def apply(self, node: te.Expr, inputs: Sequence[_Value]) -> _Value:
+        """The value of `node` from the values of its children."""
+        arrays = [v.array for v in inputs]
+        invalid = _either([v.invalid for v in inputs])
+        dtype = _numpy_dtype(node.dtype)
+        match node:
+            case te.Const(value=value):
+                return _Value(np.asarray(value).astype(dtype))
+            case te.Var():
+                return _Value(self.variables[node])
+            case te.Unary(op=op):
+                return _Value(np.asarray(_UNARY[op](arrays[0]), dtype=dtype), invalid)
+            case te.Binary(op=op):
+                return _Value(np.asarray(_BINARY[op](*arrays), dtype=dtype), invalid)
+            case te.Compare(op=op):
+                return _Value(np.asarray(_COMPARE[op](*arrays)), invalid)
+            case te.Cast():
+                return _Value(arrays[0].astype(dtype), invalid)
+            case te.Select():
+                return self.select(inputs)
+            case te.Read():
+                return self.read(node, arrays, invalid)
+            case _:
+                raise InternalError(f"{type(node).__name__} inside of an expression")
+
+    def select(self, inputs: Sequence[_Value]) -> _Value:
+        """The chosen side's value, and where that is invalid."""
+        cond, then, otherwise = inputs
+        result = np.where(cond.array, then.array, otherwise.array)
+        if then.invalid is None and otherwise.invalid is None:
+            return _Value(result, cond.invalid)
+        left = False if then.invalid is None else then.invalid
+        right = False if otherwise.invalid is None else otherwise.invalid
+        return _Value(result, _either([cond.invalid, np.where(cond.array, left, right)]))
+
+    def read(self, node: te.Read, indices: Sequence[Array], invalid: Array | None) -> _Value:
+        """The elements at `indices`; those out of bounds are invalid."""
+        source = self.tensors[node.tensor]
+        safe: list[Array] = []
+        for index, size in zip(indices, source.shape, strict=True):
+            outside = np.logical_or(index < 0, index >= size)
+            if np.any(outside):
+                invalid = _either([invalid, outside])
+            safe.append(np.clip(index, 0, max(size - 1, 0)))
+        if 0 in source.shape:
+            shape = np.broadcast_shapes(*(i.shape for i in safe))
+            return _Value(np.zeros(shape, dtype=source.dtype), invalid)
+        return _Value(np.asarray(source[tuple(safe)]), invalid)
+
+
+def _grid(
+    axes: Sequence[te.Axis], sizes: Sequence[int], variables: Mapping[te.Var, Array]
+) -> dict[te.Var, Array]:
+    """`variables` and one array per axis, shaped to broadcast over the grid of `sizes`."""
+    result = dict(variables)
+    for k, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
+        shape = [1] * len(axes)
+        shape[k] = size
+        result[axis.var] = np.arange(size, dtype="int64").reshape(shape)
+    return result
+
+
+def _compute(
+    tensor: te.Tensor, tensors: Mapping[te.Tensor, Array], variables: Mapping[te.Var, Array]
+) -> Array:
+    """All elements of a computed tensor."""
+    assert tensor.body is not None
+    reduction = tensor.body if isinstance(tensor.body, te.Reduce) else None
+    axes = [*tensor.axes, *(reduction.axes if reduction else ())]
+    sizes = [
+        a.extent
+        if isinstance(a.extent, int)
+        else int(_Evaluator(dict(variables), {}).run(te.as_expr(a.extent, te.INDEX)).array)
+        for a in axes
+    ]
+    evaluator = _Evaluator(_grid(axes, sizes, variables), tensors)
+    value = evaluator.run(reduction.body if reduction else tensor.body)
+    if value.invalid is not None and np.any(np.broadcast_to(value.invalid, sizes)):
+        raise InternalError(f"the expression of {tensor.name} reads out of bounds")
+    dtype = _numpy_dtype(tensor.dtype)
+    full = np.broadcast_to(value.array, sizes)
+    if reduction is None:
+        return np.array(full, dtype=dtype)
+    over = tuple(range(tensor.ndim, len(axes)))
+    start = te.identity(reduction.kind, tensor.dtype).value
+    if reduction.kind in ("any", "all"):
+        return np.asarray(_REDUCE[reduction.kind](full, axis=over))
+    if reduction.kind in ("sum", "prod"):
+        return np.asarray(_REDUCE[reduction.kind](full, axis=over, dtype=dtype))
+    return np.asarray(_REDUCE[reduction.kind](full, axis=over, initial=start), dtype=dtype)
+
+
+def _reads(root: te.Expr) -> list[te.Tensor]:
+    """The tensors that `root` reads."""
+    found: dict[te.Tensor, None] = {}
+    seen: set[te.Expr] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, te.Read):
+            found[node.tensor] = None
+        stack.extend(node.children())
+    return list(found)
+
+
+def evaluate_te(
+    outputs: Sequence[te.Tensor], inputs: Mapping[te.Tensor, Array]
+) -> tuple[Array, ...]:
+    """The values of `outputs` given those of the placeholders.
+
+    Variables that are dimensions of placeholders get their sizes from the arrays. ``bfloat16`` is
+    computed in ``float32``. Raises `InternalError` where a used value is read out of bounds.
+    """
+    variables: dict[te.Var, Array] = {}
+    for tensor, array in inputs.items():
+        for dim, size in zip(tensor.shape, array.shape, strict=True):
+            if isinstance(dim, te.Var):
+                variables[dim] = np.asarray(size, dtype="int64")
+    tensors = dict(inputs)
+    stack = list(outputs)
+    with np.errstate(all="ignore"):
+        while stack:
+            tensor = stack[-1]
+            if tensor in tensors:
+                stack.pop()
+                continue
+            assert tensor.body is not None, f"no value is given for {tensor.name}"
+            pending = [t for t in _reads(tensor.body) if t not in tensors]
+            if pending:
+                stack.extend(pending)
+            else:
+                tensors[tensor] = _compute(tensor, tensors, variables)
+    return tuple(tensors[t] for t in outputs)
+
+
+def evaluate_operator(
+    declaration: Operator, arguments: Sequence[Array | tuple[Array, ...]]
+) -> tuple[Array, ...]:
+    """The results of an operator's `compute` on `arguments`, its only result in a 1-tuple.
+
+    Raises as `evaluate_te` does.
+    """
+    bound: dict[te.Tensor, Array] = {}
+
+    def placeholder(array: Array) -> te.Tensor:
+        tensor = te.placeholder(array.shape, dtypes.from_numpy(array.dtype), f"x{len(bound)}")
+        bound[tensor] = array
+        return tensor
+
+    placeholders = [
+        tuple(placeholder(f) for f in a) if isinstance(a, tuple) else placeholder(a)
+        for a in arguments
+    ]
+    results = declaration.compute(*placeholders)
+    return evaluate_te(results if isinstance(results, tuple) else (results,), bound)

@@ -1,0 +1,119 @@
+"""`FoldConstant`: compute at compile time what depends on constants only."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from relay import dtypes
+from relay.ir.expr import Call, Constant, Expr, Function, If, Tuple, TupleGetItem
+from relay.ir.module import IRModule
+from relay.ir.op import Array
+from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
+from relay.ir.visit import rewrite
+from relay.transform.base import FunctionPass, PassContext
+from relay.transform.calls import (
+    attribute,
+    constant,
+    declaration,
+    is_call_of,
+    is_operator_call,
+    tensor_type,
+)
+
+GROWTH_LIMIT: Final = 1 << 20
+"""Results larger than this [bytes] are only computed when their arguments are about as large."""
+
+
+@dataclass(frozen=True)
+class FoldConstant(FunctionPass):
+    """Replace calls whose arguments are all constants by their results, in NumPy.
+
+    Also ``shape_of`` of a static type, the fields of tuples, and conditions that are constants.
+    Left alone are operators with effects, results of unknown shape, bfloat16, and (unless
+    `allow_growth`) results over 1 MiB that are more than twice as large as their arguments:
+    spreading a small constant is work for the compiled program, not for its file size. ::
+
+        add(transpose(meta[Constant][0]), 1f)   ->   meta[Constant][0]
+    """
+
+    allow_growth: bool = False
+
+    opt_level = 2
+    required = ("InferType",)
+
+    def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
+        result = rewrite(func, self._fold, enter_primitive=False)
+        assert isinstance(result, Function)
+        return result
+
+    def _fold(self, expr: Expr) -> Expr:
+        if isinstance(expr, TupleGetItem) and isinstance(expr.tuple_value, Tuple):
+            return expr.tuple_value.fields[expr.index]
+        if isinstance(expr, If) and isinstance(expr.cond, Constant):
+            return expr.true_branch if bool(expr.cond.data.numpy()) else expr.false_branch
+        if is_operator_call(expr):
+            if is_call_of(expr, "shape_of", "ndarray_size"):
+                return _fold_shape(expr)
+            return self._fold_call(expr)
+        return expr
+
+    def _fold_call(self, call: Call) -> Expr:
+        operator = declaration(call)
+        if operator.stateful or "reference" in operator.missing:
+            return call
+        values = [constant_value(argument) for argument in call.args]
+        known = [value for value in values if value is not None]
+        if len(known) != len(values) or not self._worthwhile(call):
+            return call
+        with np.errstate(all="ignore"):
+            result = operator.reference(*known)
+        return as_constant(result, call.checked_type)
+
+    def _worthwhile(self, call: Call) -> bool:
+        try:
+            results = flatten_tensor_types(call.checked_type)
+            arguments = [t for a in call.args for t in flatten_tensor_types(a.checked_type)]
+        except ValueError:
+            return False
+        if not all(t.is_static and t.dtype != "bfloat16" for t in (*results, *arguments)):
+            return False
+        size = _bytes(results)
+        return self.allow_growth or size <= GROWTH_LIMIT or size <= 2 * _bytes(arguments)
+
+
+def _bytes(types: Sequence[TensorType]) -> int:
+    return sum(math.prod(t.concrete_shape) * dtypes.itemsize(t.dtype) for t in types)
+
+
+def _fold_shape(call: Call) -> Expr:
+    """The shape, or the number of elements, of a tensor of static type."""
+    type_ = tensor_type(call.args[0])
+    if type_ is None:
+        return call
+    shape = type_.concrete_shape
+    dtype: str = attribute(call, "dtype")
+    value = shape if is_call_of(call, "shape_of") else math.prod(shape)
+    return constant(np.asarray(value, dtype=dtypes.to_numpy(dtype)), dtype)
+
+
+def constant_value(expr: Expr) -> Array | tuple[Array, ...] | None:
+    """The array of a constant, or the arrays of a tuple of constants; otherwise None."""
+    if isinstance(expr, Constant):
+        return expr.data.numpy()
+    if isinstance(expr, Tuple) and all(isinstance(f, Constant) for f in expr.fields):
+        return tuple(f.data.numpy() for f in expr.fields if isinstance(f, Constant))
+    return None
+
+
+def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
+    """`value` as a constant of `type_`, or as a tuple of constants."""
+    if isinstance(type_, TupleType):
+        return Tuple([as_constant(v, t) for v, t in zip(value, type_.fields, strict=True)])
+    assert isinstance(type_, TensorType)
+    array = np.asarray(value, dtype=dtypes.to_numpy(type_.dtype))
+    # A copy where the result is a view, so that no constant keeps a larger array alive.
+    array = np.array(array, order="C", copy=array.base is not None or None)
+    return constant(array.reshape(type_.concrete_shape), type_.dtype)

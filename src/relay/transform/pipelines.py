@@ -1,0 +1,74 @@
+"""The compiler's table of contents: which passes run, in which order, and why there.
+
+A pipeline is a function from what is known about the target to passes. The passes' own levels and
+the context decide which of them run; see `Sequential`.
+"""
+
+from relay.transform.alter_op_layout import AlterOpLayout
+from relay.transform.base import Pass, Sequential
+from relay.transform.canonicalize_ops import CanonicalizeOps
+from relay.transform.common_subexpr import EliminateCommonSubexpr
+from relay.transform.dead_code import DeadCodeElimination
+from relay.transform.fold_constant import FoldConstant
+from relay.transform.fold_scale_axis import BackwardFoldScaleAxis, ForwardFoldScaleAxis
+from relay.transform.fuse_ops import FuseOps
+from relay.transform.infer_type import InferType
+from relay.transform.remove_unused_functions import RemoveUnusedFunctions
+from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
+from relay.transform.simplify_inference import SimplifyInference
+from relay.transform.to_graph_normal_form import ToGraphNormalForm
+
+
+def normalize() -> tuple[Pass, ...]:
+    """From what a user or a frontend wrote to one typed dataflow graph per function."""
+    return (
+        RemoveUnusedFunctions(),  # nothing below has to look at what nobody calls
+        InferType(),  # every pass below may ask for types
+        ToGraphNormalForm(),  # sharing instead of lets: one form to match patterns on
+        DeadCodeElimination(),  # drops the lets that had to stay but are not used
+        SimplifyInference(expand_norms=False),  # row-wise norms stay whole: one kernel each
+    )
+
+
+def fold() -> tuple[Pass, ...]:
+    """Fewer and cheaper operators, the weights paying for it once."""
+    return (
+        FoldConstant(),  # statistics of batch norms become scales and shifts
+        EliminateCommonSubexpr(),  # before scales are folded: they need a single user
+        CanonicalizeOps(),  # bias_add is an add like any other from here on
+        SimplifyExpr(),  # constants to the right, neighbours merged
+        BackwardFoldScaleAxis(),  # most scales follow a convolution
+        ForwardFoldScaleAxis(),  # the rest may precede one
+        SimplifyExpr(),  # what folding left behind: x * 1, two shifts in a row
+        SplitToSlices(),  # slices fuse, a split with several results does not
+        FoldConstant(),  # what the rules made of constants
+        EliminateCommonSubexpr(),  # equal calls that only simplification revealed
+    )
+
+
+def layout(lanes: int) -> tuple[Pass, ...]:
+    """Layouts in blocks of `lanes` (elements in a vector register); none for `lanes` 1."""
+    if lanes <= 1:
+        return ()
+    return (
+        AlterOpLayout(lanes),  # convolutions work on blocks of channels
+        SimplifyExpr(),  # transforms that undo each other
+        FoldConstant(),  # weights are packed here, not at run time
+        EliminateCommonSubexpr(),  # one transform of a value that several operators read
+    )
+
+
+def fuse(opt_level: int) -> tuple[Pass, ...]:
+    """Kernels: what is one function from here on is one kernel."""
+    return (FuseOps(fuse_opt_level=0 if opt_level == 0 else 1),)
+
+
+def graph_pipeline(opt_level: int, lanes: int = 1) -> Sequential:
+    """What happens to a module before it is lowered, for a target of `lanes` vector lanes.
+
+    Level 0: what is needed to run at all, one kernel an operator. 1: fusion. 2: constants are
+    folded. 3: weights are rewritten (scales, layouts), equal expressions merged. The levels are the
+    passes' own; run the pipeline in ``PassContext(opt_level=opt_level)``.
+    """
+    steps = (*normalize(), *fold(), *layout(lanes), *fuse(opt_level))
+    return Sequential(steps, name=f"graph_pipeline_{opt_level}")

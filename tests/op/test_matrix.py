@@ -1,0 +1,140 @@
+"""Every operator against all that its declaration says: a record is a row, a check a column."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from op import compiled, records, records_nn
+from op.record import Array, Record, Value
+from relay.executor import create_executor
+from relay.ir.equal import assert_structural_equal
+from relay.ir.expr import Function, Op
+from relay.ir.module import IRModule
+from relay.ir.op import Operator
+from relay.ir.parser import parse
+from relay.ir.types import TensorType, flatten_tensor_types
+from relay.op import list_names
+from relay.testing import evaluate_operator
+
+RECORDS: list[Record] = [*records.RECORDS, *records_nn.RECORDS]
+
+#: Operators without a record, and why.
+EXEMPT: dict[str, str] = {**records.EXEMPT, **records_nn.EXEMPT}
+
+
+def unless_skipped(record: Record, check: str) -> None:
+    if check in record.skip:
+        pytest.skip(record.skip[check])
+
+
+def declaration_of(record: Record) -> Operator:
+    declaration = record.call()[0].attrs
+    assert isinstance(declaration, Operator)
+    return declaration
+
+
+def as_tuple(value: Value) -> tuple[Array, ...]:
+    return value if isinstance(value, tuple) else (np.asarray(value),)
+
+
+def flat(arguments: Sequence[Value]) -> list[Array]:
+    return [array for argument in arguments for array in as_tuple(argument)]
+
+
+def expected_of(record: Record) -> tuple[Array, ...]:
+    return as_tuple(declaration_of(record).reference(*record.arrays()))
+
+
+def assert_close(record: Record, found: Sequence[Array], expected: Sequence[Array]) -> None:
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=record.tolerance, atol=record.tolerance)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_infer(record: Record) -> None:
+    unless_skipped(record, "infer")
+    call, _ = record.call()
+    declared = flatten_tensor_types(call.checked_type)
+    actual = expected_of(record)
+    assert [(t.shape, t.dtype) for t in declared] == [(a.shape, a.dtype.name) for a in actual]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_infer_any(record: Record) -> None:
+    """With every size of the inputs unknown, what is inferred still admits what happens."""
+    unless_skipped(record, "infer_any")
+    call, _ = record.call()
+    assert isinstance(call.attrs, Operator)
+    actual = expected_of(record)
+    types = [records.with_unknown_sizes(a.checked_type) for a in call.args]
+    declared = flatten_tensor_types(call.attrs.call_type(types))
+    assert len(declared) == len(actual)
+    for type_, array in zip(declared, actual, strict=True):
+        assert type_.dtype == array.dtype.name
+        assert len(type_.shape) == array.ndim
+        for dim, size in zip(type_.shape, array.shape, strict=True):
+            assert not isinstance(dim, int) or dim == size
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_compute(record: Record) -> None:
+    unless_skipped(record, "compute")
+    declaration = declaration_of(record)
+    if "compute" in declaration.missing:
+        pytest.skip(declaration.missing["compute"])
+    found = evaluate_operator(declaration, record.arrays())
+    assert_close(record, found, expected_of(record))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_text(record: Record) -> None:
+    unless_skipped(record, "text")
+    call, variables = record.call()
+    module = IRModule.from_expr(Function(variables, call))
+    parsed = parse(module.astext())
+    assert_structural_equal(parsed["main"], module["main"])
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_interpreter(record: Record) -> None:
+    unless_skipped(record, "interpreter")
+    call, variables = record.call()
+    run = create_executor("debug", IRModule.from_expr(Function(variables, call))).evaluate()
+    result = run(*flat(record.arrays()))
+    results = result if isinstance(result, tuple) else (result,)
+    assert_close(record, [r.numpy() for r in results], expected_of(record))
+
+
+@pytest.mark.skipif(compiled.UNAVAILABLE is not None, reason=str(compiled.UNAVAILABLE))
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_compiled(record: Record) -> None:
+    unless_skipped(record, "compiled")
+    declaration = declaration_of(record)
+    if "compute" in declaration.missing:
+        pytest.skip(declaration.missing["compute"])
+    call, variables = record.call()
+    found = compiled.run_compiled(call, variables, flat(record.arrays()))
+    assert_close(record, found, expected_of(record))
+
+
+def test_every_operator_has_a_record() -> None:
+    recorded = {r.op for r in RECORDS}
+    registered = {n for n in list_names() if not n.startswith("test.")}
+    assert sorted(registered - recorded - EXEMPT.keys()) == []
+    assert sorted(recorded & EXEMPT.keys()) == []
+    assert sorted((recorded | EXEMPT.keys()) - registered) == []
+
+
+@pytest.mark.parametrize("name", list_names())
+def test_every_operator_is_documented(name: str) -> None:
+    assert Op.get(name).declaration.__doc__
+
+
+def test_types_of_records_are_tensors() -> None:
+    for record in RECORDS:
+        _, variables = record.call()
+        assert all(isinstance(v.checked_type, TensorType) for v in variables)

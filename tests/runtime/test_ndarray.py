@@ -1,0 +1,80 @@
+"""Arrays and their exchange with NumPy and DLPack."""
+
+import numpy as np
+import pytest
+
+from relay.runtime.device import Device, cpu
+from relay.runtime.memory import is_aligned
+from relay.runtime.ndarray import NDArray, array, empty, from_dlpack
+from relay.support.errors import InputError
+
+
+def test_array_copies_and_aligns():
+    source = np.arange(6, dtype=np.int32).reshape(2, 3)
+    a = array(source)
+    source[0, 0] = 99
+    assert a.shape == (2, 3)
+    assert a.dtype == "int32"
+    assert a.device == cpu(0) == Device("cpu", 0)
+    assert is_aligned(a.numpy())
+    np.testing.assert_array_equal(a.numpy(), [[0, 1, 2], [3, 4, 5]])
+    assert array([1.5, 2]).dtype == "float32"
+    assert array(np.ones(2)).dtype == "float64"
+    assert array(2).item() == 2
+
+
+def test_numpy_shares_and_asnumpy_copies():
+    a = array([1, 2, 3])
+    shared, copied = a.numpy(), a.asnumpy()
+    shared[0] = 7
+    assert a.numpy()[0] == 7
+    assert copied[0] == 1
+    assert np.asarray(a) is shared
+    assert np.asarray(a, dtype=np.float32).dtype == np.float32
+    assert (a[1:].numpy() == [2, 3]).all()
+    assert len(a) == 3
+
+
+def test_copies():
+    a, b = array([1.0, 2.0]), empty((2,))
+    a.copyto(b)
+    np.testing.assert_array_equal(b.numpy(), a.numpy())
+    assert a.copyto(cpu()).numpy() is not a.numpy()
+    b.copyfrom([3, 4])
+    assert b.numpy()[1] == 4
+    with pytest.raises(InputError, match="cannot hold"):
+        b.copyfrom([1, 2, 3])
+
+
+def test_bfloat16():
+    a = array([1.0, 3.14159, float("nan")], "bfloat16")
+    assert a.dtype == "bfloat16"
+    assert a.numpy().dtype == np.uint16
+    np.testing.assert_allclose(array(a, "float32").numpy(), [1, 3.140625, np.nan])
+    assert a[0].item() == 1.0
+    with pytest.raises(BufferError):
+        np.from_dlpack(a)
+    with pytest.raises(InputError, match="does not store"):
+        NDArray(np.zeros(2, np.float32), "bfloat16")
+
+
+def test_dlpack_with_numpy():
+    a = array([1.0, 2.0])
+    view = np.from_dlpack(a)
+    a.numpy()[0] = 5
+    assert view[0] == 5
+    back = from_dlpack(view)
+    assert back.numpy().ctypes.data == view.ctypes.data
+    assert from_dlpack(a) is a
+
+
+def test_dlpack_with_torch():
+    torch = pytest.importorskip("torch")
+    t = torch.arange(4, dtype=torch.float32)
+    a = from_dlpack(t)
+    t[0] = 9
+    assert a.numpy()[0] == 9
+    u = torch.from_dlpack(array([1, 2, 3]))
+    assert u.tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="DLPack"):
+        from_dlpack(torch.zeros(2, dtype=torch.bfloat16))

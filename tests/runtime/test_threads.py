@@ -1,0 +1,144 @@
+"""The thread pool: use from many threads, forks, sizes, the end of the process."""
+
+import ctypes
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from relay.codegen.llvm.host import host_target
+from relay.codegen.llvm.jit import compile_kernels, thread_pool
+from relay.loop.ir import Buffer, For, Func, Kind, Load, Store, block
+from relay.runtime.memory import aligned_empty
+from relay.runtime.threads import ensure_started, get_num_threads, set_num_threads
+from relay.support.errors import InputError
+from relay.te.expr import Var
+
+N = 1000
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """Adds one to every element, three times, in parallel loops of different lengths."""
+    x = Buffer("x", (N,), "int32")
+
+    def step(count):
+        i, j = Var("i"), Var("j")
+        index = i * (N // count) + j
+        body = For(j, N // count, Kind.SERIAL, Store(x, (index,), Load(x, (index,)) + 1))
+        return For(i, count, Kind.PARALLEL, body)
+
+    library = compile_kernels(
+        [Func("add", (x,), For(Var("r"), 20, Kind.SERIAL, block(step(N), step(2), step(5))))],
+        host_target(),
+    ).link()
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library["add"])
+
+    def run(array):
+        ensure_started()
+        pointers = (ctypes.c_void_p * 1)(array.ctypes.data)
+        function(ctypes.addressof(pointers))
+
+    run.library = library
+    return run
+
+
+@pytest.fixture
+def four_threads():
+    before = get_num_threads()
+    set_num_threads(4)
+    yield
+    set_num_threads(before)
+
+
+def zeros():
+    x = aligned_empty((N,), "int32")
+    x[...] = 0
+    return x
+
+
+def test_every_iteration_runs_once(kernel, four_threads):
+    x = zeros()
+    for _ in range(20):
+        kernel(x)
+    assert (x == 20 * 60).all()
+
+
+def test_many_callers(kernel, four_threads):
+    arrays = [zeros() for _ in range(8)]
+
+    def work(x):
+        for _ in range(20):
+            kernel(x)
+
+    threads = [threading.Thread(target=work, args=(x,)) for x in arrays]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert all((x == 20 * 60).all() for x in arrays)
+
+
+def test_sizes(kernel):
+    before = get_num_threads()
+    for threads in (1, 3, 2, 6, 1):
+        set_num_threads(threads)
+        assert get_num_threads() == threads
+        x = zeros()
+        kernel(x)
+        assert (x == 60).all()
+    set_num_threads(before)
+    with pytest.raises(InputError, match="1 to"):
+        set_num_threads(0)
+
+
+def test_restart_after_shutdown(kernel, four_threads):
+    pool = thread_pool()
+    pool.shutdown()
+    assert pool.stale
+    x = zeros()
+    kernel(x)
+    assert not pool.stale
+    assert (x == 60).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_fork(kernel, four_threads):
+    kernel(zeros())
+
+    def child(queue):
+        x = zeros()
+        kernel(x)
+        queue.put(bool((x == 60).all()))
+
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    assert queue.get(timeout=20)
+    process.join(timeout=20)
+    assert process.exitcode == 0
+    x = zeros()
+    kernel(x)
+    assert (x == 60).all()
+
+
+def test_process_ends_cleanly():
+    code = (
+        "from relay.codegen.llvm.jit import thread_pool\n"
+        "from relay.runtime.threads import set_num_threads, ensure_started\n"
+        "set_num_threads(4); thread_pool(); ensure_started()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_numpy_is_untouched(kernel):
+    x = zeros()
+    kernel(x)
+    assert int(np.sum(x)) == 60 * N

@@ -1,0 +1,53 @@
+import numpy as np
+
+from pass_helpers import add, chain, names, run_pass, tensor, weights
+from relay.ir.expr import Constant, If, Tuple, TupleGetItem, const
+from relay.transform.calls import make
+from relay.transform.fold_constant import FoldConstant
+
+X = tensor("x", 2, 3)
+
+
+def test_constant_calls_are_computed():
+    body = add(X, chain(weights(3), "exp", "negative"))
+    assert names(run_pass(FoldConstant(), body)) == ["add"]
+
+
+def test_tuples_of_constants_go_in_and_out():
+    joined = make("concatenate", Tuple([weights(2, 3), weights(1, 3)]), axis=0)
+    part = TupleGetItem(make("split", joined, indices_or_sections=3, axis=0), 1)
+    assert names(run_pass(FoldConstant(), add(X, part))) == ["add"]
+
+
+def test_field_of_a_tuple():
+    assert run_pass(FoldConstant(), TupleGetItem(Tuple([X, weights(3)]), 0)) is X
+
+
+def test_shape_of_a_static_type():
+    result = run_pass(FoldConstant(), make("shape_of", X, dtype="int64"), (X,))
+    assert isinstance(result, Constant)
+    assert result.data.numpy().tolist() == [2, 3]
+    assert result.data.dtype == "int64"
+
+
+def test_constant_condition():
+    exp, tanh = chain(X, "exp"), chain(X, "tanh")
+    folded = FoldConstant()._fold(If(const(True), exp, tanh))
+    assert folded is exp
+
+
+def test_what_would_grow_stays():
+    large = make("broadcast_to", const(1.5), shape=(1024, 1024))
+    assert names(run_pass(FoldConstant(), large, ())) == ["broadcast_to"]
+    assert names(run_pass(FoldConstant(allow_growth=True), large, ())) == []
+    transposed = make("transpose", weights(1024, 600))
+    assert names(run_pass(FoldConstant(), transposed, ())) == []
+
+
+def test_results_are_contiguous_and_own_their_memory():
+    result = run_pass(FoldConstant(), make("transpose", weights(4, 5)), ())
+    assert isinstance(result, Constant)
+    array = result.data.numpy()
+    assert array.flags.c_contiguous
+    assert array.base is None or array.base.nbytes == array.nbytes
+    assert array.dtype == np.float32
