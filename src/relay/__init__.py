@@ -52,17 +52,21 @@ from relay.ir.types import (
 )
 from relay.ir.visit import bind
 from relay.op import nn
+from relay.runtime.device import Device, cpu
+from relay.runtime.ndarray import NDArray
 from relay.support.errors import RelayError
 from relay.support.source import Span
 
 if TYPE_CHECKING:
     from relay import executor, frontend, testing
     from relay.executor import create_executor
+    from relay.executor.build import build
 
 Module = IRModule
 """The name of `IRModule` in Relay 0.5 and 0.6."""
 
 _LAZY: Final = {
+    "build": "relay.executor.build",
     "create_executor": "relay.executor",
     "executor": None,
     "frontend": None,
@@ -74,6 +78,7 @@ __all__ = [
     "Any",
     "Call",
     "Constant",
+    "Device",
     "Expr",
     "ExprFunctor",
     "ExprMutator",
@@ -87,6 +92,7 @@ __all__ = [
     "IncompleteType",
     "Let",
     "Module",
+    "NDArray",
     "Op",
     "RefType",
     "RelayError",
@@ -105,7 +111,9 @@ __all__ = [
     "assert_structural_equal",
     "astext",
     "bind",
+    "build",
     "const",
+    "cpu",
     "create_executor",
     "dtypes",
     "executor",

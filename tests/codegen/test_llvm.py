@@ -652,3 +652,25 @@ def test_narrower_instruction_sets():
     run_func(func, [x, y, result], narrow)
     np.testing.assert_array_equal(result, 16)
     assert "ymm" not in assembly_text([func], narrow)
+
+
+@pytest.mark.parametrize("width", ["sse2", "avx2"])
+def test_float16_on_narrower_instruction_sets(width):
+    host = host_target()
+    if not host.triple.startswith("x86_64"):
+        pytest.skip("restricts an x86-64 CPU")
+    target = host.with_features(*(["sse2"] if width == "sse2" else ["avx2", "fma", "f16c"]))
+    every = np.arange(65536, dtype=np.uint16).view(np.float16)
+    x, wide = Buffer("x", (65536,), "float16"), Buffer("w", (65536,), "float32")
+    back, i, lane = Buffer("b", (65536,), "float16"), Var("i"), Var("l")
+    n = i * 16 + lane
+    value = Cast("float32", load(x, n))
+    stores = block(store(wide, (n,), value), store(back, (n,), Cast("float16", value * 0.3)))
+    body = For(i, 4096, SERIAL, For(lane, 16, VECTORIZED, stores))
+    results = aligned_empty((65536,), "float32"), aligned_empty((65536,), "float16")
+    run_func(
+        Func("f", (x, wide, back), body, outputs=2), [aligned(every, "float16"), *results], target
+    )
+    np.testing.assert_array_equal(results[0], every.astype(np.float32))
+    expected = (every.astype(np.float32) * np.float32(0.3)).astype(np.float16)
+    np.testing.assert_array_equal(results[1], expected)

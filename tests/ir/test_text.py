@@ -203,9 +203,10 @@ def lets(depth: int) -> relay.Expr:
     return relay.Function([x], result)
 
 
+@pytest.mark.parametrize("depth", [5_000, pytest.param(DEPTH, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("program", [chain, lets])
-def test_a_deep_program_prints_parses_and_types(program) -> None:
-    module = relay.infer_types(relay.IRModule.from_expr(program(DEPTH)))
+def test_a_deep_program_prints_parses_and_types(program, depth: int) -> None:
+    module = relay.infer_types(relay.IRModule.from_expr(program(depth)))
     text = module.astext()
     again = relay.parse(text)
     assert relay.structural_equal(module, again)

@@ -90,6 +90,17 @@ def test_compute(record: Record) -> None:
     assert_close(record, found, expected_of(record))
 
 
+@pytest.mark.parametrize("record", records.RECORDS, ids=str)
+def test_compute_symbolic(record: Record) -> None:
+    """The tensor expression of a program whose sizes are known only at run time."""
+    unless_skipped(record, "infer_any")
+    declaration = declaration_of(record)
+    if "compute" in declaration.missing:
+        pytest.skip(declaration.missing["compute"])
+    found = evaluate_operator(declaration, record.arrays(), symbolic=True)
+    assert_close(record, found, expected_of(record))
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_text(record: Record) -> None:
     unless_skipped(record, "text")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +77,7 @@ def bind_params(
         values[found[0]] = Constant(array if isinstance(array, NDArray) else NDArray(array))
     bound = bind(main, values)
     assert isinstance(bound, Function)
-    result = IRModule({gv: f for gv, f in module.functions.items()})
-    result[module.get_global_var("main")] = bound
-    return result
+    return module.with_function("main", bound)
 
 
 def as_module(program: IRModule | Function | Expr) -> IRModule:
@@ -101,9 +99,20 @@ def lower_module(
     module = bind_params(as_module(program), params)
     fused = optimise(module, options)
     start = timings.measure("graph passes", start)
-    lowered = lower(fused, options)
+    lowered = _with_output_names(lower(fused, options), module)
     timings.measure("loops and schedules", start)
     return lowered
+
+
+def _with_output_names(lowered: Lowered, module: IRModule) -> Lowered:
+    """`lowered` with its outputs called as the module's attribute ``output_names`` says."""
+    names = module.attrs.get("output_names")
+    if not isinstance(names, tuple) or len(set(names)) != len(lowered.outputs):
+        return lowered
+    outputs = tuple(
+        replace(spec, name=str(name)) for spec, name in zip(lowered.outputs, names, strict=True)
+    )
+    return replace(lowered, outputs=outputs)
 
 
 def build(
@@ -136,6 +145,7 @@ def build(
         library=link(objects, [SYMBOL]),
         timings=timings.seconds,
         kernel_names=tuple(k.name for k in lowered.kernels),
+        steps=len(lowered.steps),
     )
     timings.measure("linking", start)
     return factory

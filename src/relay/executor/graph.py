@@ -1,5 +1,6 @@
 """The graph executor: a compiled dataflow graph, run by one native call."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -8,20 +9,24 @@ import numpy.typing as npt
 
 from relay import dtypes
 from relay.codegen.llvm.entry import SYMBOL
-from relay.codegen.llvm.jit import Library
+from relay.codegen.llvm.host import host_target
+from relay.codegen.llvm.jit import Library, link
+from relay.executor.artifact import Artifact, check_host, read, write
 from relay.runtime.device import Device, cpu
 from relay.runtime.executable import ArrayLike, Executable, TensorSpec
 from relay.runtime.memory import aligned_empty, is_aligned
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import InputError
+from relay.support.errors import ArtifactError, InputError
 from relay.target import Target
 
 
 @dataclass
 class GraphFactory:
-    """What `relay.build` returns: machine code and constants, from which modules are made.
+    """What `relay.build` and `relay.load` return: machine code and constants, to make modules of.
 
     ``factory["default"](device)`` makes a `GraphModule` (Relay's GraphExecutorFactoryModule).
+    `objects` are those of the kernels, then that of the entry point. `steps` counts the kernel
+    calls of a run. `model_sha256` is the digest of the file the program comes from, or empty.
     """
 
     target: Target
@@ -33,6 +38,8 @@ class GraphFactory:
     library: Library
     timings: Mapping[str, float] = field(default_factory=dict)
     kernel_names: tuple[str, ...] = ()
+    steps: int = 0
+    model_sha256: str = ""
 
     def __post_init__(self) -> None:
         self.constants = tuple(c if is_aligned(c) else _aligned(c) for c in self.constants)
@@ -57,6 +64,56 @@ class GraphFactory:
                 self.library,
             )
         )
+
+
+    def export_library(self, path: str | os.PathLike[str]) -> None:
+        """Write this program to the file `path` (by custom ``model.rly``), for `relay.load`.
+
+        Raises `ArtifactError` when the file cannot be written; an old file is then left as it was.
+        """
+        names = [*self.kernel_names, SYMBOL]
+        write(
+            Artifact(
+                target=self.target,
+                objects=dict(zip(names, self.objects, strict=True)),
+                constants=self.constants,
+                inputs=self.inputs,
+                outputs=self.outputs,
+                arena_bytes=self.arena_bytes,
+                steps=self.steps,
+                model_sha256=self.model_sha256,
+            ),
+            path,
+        )
+
+
+def load(path: str | os.PathLike[str]) -> GraphFactory:
+    """The program that `GraphFactory.export_library` wrote to the file `path`, ready to run.
+
+    Nothing is compiled; constants are mapped from the file. An artefact holds machine code: load
+    only what you would run. Raises `ArtifactError` for a file that is missing, foreign, cut off or
+    changed, and for one compiled for another machine, saying which CPU features are missing here.
+    """
+    artifact = read(path)
+    try:
+        check_host(artifact.target, host_target())
+        library = link(list(artifact.objects.values()), [SYMBOL])
+    except ArtifactError as error:
+        raise ArtifactError(f"{os.fspath(path)}: {error.message}") from None
+    except RuntimeError as error:
+        raise ArtifactError(f"{os.fspath(path)} cannot be linked here: {error}") from None
+    return GraphFactory(
+        target=artifact.target,
+        objects=tuple(artifact.objects.values()),
+        constants=artifact.constants,
+        inputs=artifact.inputs,
+        outputs=artifact.outputs,
+        arena_bytes=artifact.arena_bytes,
+        library=library,
+        kernel_names=tuple(artifact.objects)[:-1],
+        steps=artifact.steps,
+        model_sha256=artifact.model_sha256,
+    )
 
 
 def _aligned(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

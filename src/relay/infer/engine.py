@@ -34,7 +34,7 @@ from relay.ir.types import (
     is_complete,
     join,
 )
-from relay.ir.visit import post_order_all
+from relay.ir.visit import post_order, post_order_all
 from relay.support.diagnostics import Diagnostic, did_you_mean
 from relay.support.errors import TypeInferenceError
 
@@ -60,7 +60,8 @@ class Inference:
         """Infer all functions, with what they tell about each other."""
         for variable, function in self.functions.items():
             self._global_types[variable.name_hint] = self._signature(function)
-        for variable, function in self.functions.items():
+        for variable in _callees_first(self.functions):
+            function = self.functions[variable]
             self.infer(function)
             self._same(
                 variable, self._global_types[variable.name_hint], self.types[function], "declared"
@@ -304,3 +305,22 @@ class Inference:
                 wanted_text, got = self.unifier.full(expected), self.unifier.full(found)
                 message = f"argument {i}: expected {wanted_text}, found {got}"
                 self._report(node, message, because=because)
+
+
+def _callees_first(functions: Mapping[GlobalVar, Function]) -> list[GlobalVar]:
+    """The functions so that each comes after those that it calls, as far as there are no cycles."""
+    own = {variable.name_hint: variable for variable in functions}
+    order: list[GlobalVar] = []
+    seen: set[str] = set()
+    stack = [(variable, False) for variable in reversed(list(functions))]
+    while stack:
+        variable, ready = stack.pop()
+        if ready:
+            order.append(variable)
+        elif variable.name_hint not in seen:
+            seen.add(variable.name_hint)
+            stack.append((variable, True))
+            used = (n for n in post_order(functions[variable]) if isinstance(n, GlobalVar))
+            called = [own[g.name_hint] for g in used if g.name_hint in own]
+            stack.extend((callee, False) for callee in reversed(called))
+    return order

@@ -149,7 +149,7 @@ def _binary(name: str, lhs: ExprLike, rhs: ExprLike) -> Expr:
 
 
 def as_expr(value: ExprLike, like: ExprLike | None = None) -> Expr:
-    """`value` as an expression; a Python scalar takes the data type of `like` where that is known."""
+    """`value` as an expression; a Python scalar takes the dtype of `like` where that is known."""
     if isinstance(value, Expr):
         return value
     if isinstance(like, Expr) and isinstance(value, bool | int | float):
@@ -283,7 +283,7 @@ class TupleGetItem(Expr):
 
 @final
 class Function(Expr):
-    """A function value. Attributes the compiler knows: ``Primitive``, ``Compiler``, ``Composite``."""
+    """A function value. The compiler knows the attributes ``Primitive`` and ``reshape_only``."""
 
     __slots__ = ("attrs", "body", "params", "ret_type", "type_params")
     _fields = ("params", "body", "ret_type", "type_params", "attrs")
@@ -478,7 +478,7 @@ class OperatorBase:
     op: ClassVar["Op"]
 
     def call_type(self, types: Sequence[Type]) -> Type:
-        """Type of the call of this operator on arguments of `types`; raises `TypeInferenceError`."""
+        """Type of a call of this operator; raises `TypeInferenceError` for unfit argument types."""
         raise TypeInferenceError(f"{type(self).__name__} declares no type")
 
 

@@ -11,8 +11,8 @@
         def reference(self, data: Array) -> Array: ...
 
 The fields of the class are the operator's attributes, with their defaults. `Call.attrs` is an
-instance of the class, so passes match on it: ``case Call(attrs=Conv2D(groups=1))``. Printer, parser,
-inference, folding, fusion, lowering, docs and tests all read this one declaration.
+instance of the class, so passes match on it: ``case Call(attrs=Conv2D(groups=1))``. Printer,
+parser, inference, folding, fusion, lowering, docs and tests all read this one declaration.
 """
 
 import dataclasses
@@ -97,19 +97,19 @@ class Operator(OperatorBase):
         return Call(cls.op, args, cls(**attributes))
 
 
-_T = TypeVar("_T", bound=type[Operator])
+_T = TypeVar("_T", bound=Operator)
 
 
 @dataclass_transform(frozen_default=True)
 def operator(
     name: str, *, inputs: tuple[str, ...], pattern: Pattern, level: int = 1
-) -> Callable[[_T], _T]:
+) -> Callable[[type[_T]], type[_T]]:
     """Class decorator: declare the operator `name` taking `inputs`.
 
     `pattern` says how it fuses, `level` is Relay's support level (documentation only).
     """
 
-    def declare(cls: _T) -> _T:
+    def declare(cls: type[_T]) -> type[_T]:
         declared = dataclasses.dataclass(frozen=True)(cls)
         declared.name = name
         declared.inputs = inputs

@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from relay import dtypes
 from relay.ir.attribute_parser import (
     AttributeValue,
     attribute_value,
@@ -29,12 +28,12 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
+from relay.ir.literals import SPECIAL, scalar_literal
 from relay.ir.metadata import CONSTANTS, MetadataError, load
 from relay.ir.module import IRModule
 from relay.ir.printer import VERSION
 from relay.ir.token_stream import TokenStream
 from relay.ir.types import Type
-from relay.runtime.ndarray import NDArray
 from relay.support.diagnostics import did_you_mean
 from relay.support.errors import RelayError
 from relay.support.lexer import END, Token
@@ -56,24 +55,6 @@ INFIX: Final = {
     "!=": (7, "not_equal"),
 }
 """Precedence and operator of the infix signs; all of them associate to the left."""
-
-_SUFFIXES: Final = {
-    **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
-    **{f"u{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
-    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
-    "f": "float32",
-}
-_LARGEST: Final = {
-    "float16": float(np.finfo(np.float16).max),
-    "float32": float(np.finfo(np.float32).max),
-    "float64": float(np.finfo(np.float64).max),
-}
-_SPECIAL: Final = {
-    f"{word}{suffix}": (float(word), dtype)
-    for word in ("inf", "nan")
-    for suffix, dtype in _SUFFIXES.items()
-    if suffix.startswith("f")
-}
 
 
 def parse(source: str, source_name: str = "from_string") -> IRModule:
@@ -305,14 +286,14 @@ class _Parser(TokenStream):
         if after.kind == "field" or after.text == "(":
             return None
         self.index += 1
-        return self._number(token) if token.kind == "number" else self._lookup(token)
+        return scalar_literal(self, token) if token.kind == "number" else self._lookup(token)
 
     def _operand(self) -> Step:
         """An atom with its calls and projections; a sign before it makes it negative."""
         start = self.token
         if self.take("-"):
-            if self.token.kind == "number" or self.token.text in _SPECIAL:
-                return self._number(self.advance(), negative=True)
+            if self.token.kind == "number" or self.token.text in SPECIAL:
+                return scalar_literal(self, self.advance(), negative=True)
             inner = yield self._operand()
             return Call(self._operator(start, "negative"), (inner,), span=self.span_of(start))
         found = yield self._atom()
@@ -336,7 +317,7 @@ class _Parser(TokenStream):
             case "global":
                 return self._global(self.advance())
             case "number":
-                return self._number(self.advance())
+                return scalar_literal(self, self.advance())
             case "identifier":
                 return (yield self._word())
         if self.at("("):
@@ -354,8 +335,8 @@ class _Parser(TokenStream):
             return (yield self._block())
         if token.text in ("True", "False"):
             return Constant(np.asarray(token.text == "True"), self.span_of(token))
-        if token.text in _SPECIAL:
-            return self._number(token)
+        if token.text in SPECIAL:
+            return scalar_literal(self, token)
         if token.text == "meta":
             return self._meta(token)
         op = self._operator(token, token.text)
@@ -488,42 +469,3 @@ class _Parser(TokenStream):
                 "print the program with `astext(show_meta_data=True)`",
             )
         return self.constants[position]
-
-    def _number(self, token: Token, negative: bool = False) -> Constant:
-        """A scalar literal: ``1`` is int32 (int64 where it does not fit), ``1f`` float32, ..."""
-        if token.text in _SPECIAL:
-            number: float | int
-            number, dtype = _SPECIAL[token.text]
-        else:
-            number, dtype = self._number_value(token, negative)
-        array = np.asarray(-number if negative else number, dtypes.to_numpy(dtype))
-        return Constant(NDArray(array, dtype), self.span_of(token))
-
-    def _number_value(self, token: Token, negative: bool) -> tuple[float | int, str]:
-        text = token.text
-        cut = next((i for i, c in enumerate(text) if c in "fiu"), len(text))
-        digits, suffix = text[:cut], text[cut:]
-        if suffix and suffix not in _SUFFIXES:
-            self.error(
-                token, f"`{suffix}` is not the type of a number", *did_you_mean(suffix, _SUFFIXES)
-            )
-        dtype = _SUFFIXES.get(suffix, "int32" if digits.isdigit() else "float32")
-        if dtypes.is_float(dtype):
-            value = float(digits)
-            if value > _LARGEST[dtype]:
-                self.error(token, f"{digits} does not fit {dtype}")
-            return value, dtype
-        if not digits.isdigit():
-            self.error(token, f"{digits} is not a whole number, which {dtype} needs")
-        whole = self.integer(token)
-        signed = -whole if negative else whole
-        if not suffix and not _fits(signed, dtype):
-            dtype = "int64"
-        if not _fits(signed, dtype):
-            self.error(token, f"{signed} does not fit {dtype}")
-        return whole, dtype
-
-
-def _fits(value: int, dtype: str) -> bool:
-    low, high = dtypes.integer_range(dtype)
-    return low <= value <= high

@@ -100,6 +100,10 @@ class Load(Expr):
     def children(self) -> tuple[Expr, ...]:
         return self.indices
 
+    @property
+    def place(self) -> object:
+        return self.buffer
+
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         if all(a is b for a, b in zip(self.indices, children, strict=True)):
             return self

@@ -100,13 +100,13 @@ class _Inliner:
         nodes = sum(1 for _ in post_order(body))
         if self.reads[tensor] > 1 and nodes > _MAX_SHARED_NODES:
             return False
-        again = max((_iterations(r) / max(1, _elements(tensor)) for r in self.readers[tensor]), default=0)
+        again = max(
+            (_iterations(r) / max(1, _elements(tensor)) for r in self.readers[tensor]), default=0
+        )
         reduced = any(isinstance(r.body, Reduce) for r in self.readers[tensor])
         if reduced and again > 1:
             return False
-        if work >= 10 and (again > 1 or len(self.readers[tensor]) > 1):
-            return False
-        return True
+        return not (work >= 10 and (again > 1 or len(self.readers[tensor]) > 1))
 
     def _resolve(self, body: Expr) -> Expr:
         """`body` with the reads of inlined tensors replaced by what they read."""
@@ -142,6 +142,9 @@ class _Names:
 def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Func:
     """The kernel that computes `outputs` from `inputs`: a nest for every stage.
 
+    Every store stands in a loop, of one iteration where there is nothing to run over, so that what
+    it reads can be computed there. What has no elements has no nest, and a reduction over nothing
+    only its start.
     An output that is a reduction gets a stage of its own and is copied from it, so that every
     reduction has a consumer that it can be computed at.
     """
@@ -149,9 +152,7 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     names, buffer_names = _Names(), _Names()
     buffers: dict[Tensor, Buffer] = {}
     for tensor in inputs:
-        buffers[tensor] = Buffer(
-            buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype
-        )
+        buffers[tensor] = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
     workspaces: list[Buffer] = []
     results: dict[Tensor, Buffer] = {}
     nests: list[Stmt] = []
@@ -176,15 +177,18 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
                 results[tensor] = Buffer(
                     buffer_names.fresh("out"), tensor.static_shape, tensor.dtype
                 )
-            nests.append(_copy(tensor, buffers[tensor], results[tensor], names))
+            nests.extend(_copy(tensor, buffers[tensor], results[tensor], names))
     params = (*(buffers[t] for t in inputs), *(results[t] for t in outputs))
     return Func(name, params, Block(tuple(nests)), tuple(workspaces), len(outputs))
 
 
-def _nest(axes: Sequence[tuple[Var, int]], body: Stmt) -> Stmt:
-    for variable, extent in reversed(axes):
+def _nest(axes: Sequence[tuple[Var, int]], body: Stmt, names: _Names) -> list[Stmt]:
+    """`body` in loops; nothing where one of them has no iterations."""
+    if any(extent == 0 for _, extent in axes):
+        return []
+    for variable, extent in reversed(axes or [(Var(names.fresh("once")), 1)]):
         body = For(variable, extent, Kind.SERIAL, body)
-    return body
+    return [body]
 
 
 def _fresh_axes(axes: Sequence[Axis], names: _Names, suffix: str = "") -> list[tuple[Var, int]]:
@@ -212,19 +216,21 @@ def _stage(
     if isinstance(body, Reduce):
         axes = _fresh_axes(tensor.axes, names, ".init")
         place = tuple(v for v, _ in axes)
-        stages.append(_nest(axes, Store(target, place, identity(body.kind, tensor.dtype))))
+        start = Store(target, place, identity(body.kind, tensor.dtype))
+        stages.extend(_nest(axes, start, names))
     axes = _fresh_axes(tensor.axes, names)
     place = tuple(v for v, _ in axes)
     if isinstance(body, Reduce):
         reduced = _fresh_axes(body.axes, names)
         value = placed(body.body, (*tensor.axes, *body.axes), (*axes, *reduced))
-        stages.append(_nest([*axes, *reduced], Store(target, place, value, body.kind)))
+        stages.extend(_nest([*axes, *reduced], Store(target, place, value, body.kind), names))
     else:
-        stages.append(_nest(axes, Store(target, place, placed(body, tensor.axes, axes))))
+        store = Store(target, place, placed(body, tensor.axes, axes))
+        stages.extend(_nest(axes, store, names))
     return stages
 
 
-def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: _Names) -> Stmt:
+def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: _Names) -> list[Stmt]:
     axes = [(Var(names.fresh(f"o{k}")), size) for k, size in enumerate(tensor.static_shape)]
     place = tuple(v for v, _ in axes)
-    return _nest(axes, Store(target, place, Load(source, place)))
+    return _nest(axes, Store(target, place, Load(source, place)), names)

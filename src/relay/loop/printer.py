@@ -27,7 +27,7 @@ Rules
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from relay import dtypes
@@ -186,6 +186,18 @@ def literal(value: Const) -> str:
     return digits if value.dtype in (INDEX, "float32") else f"{digits}:{value.dtype}"
 
 
+def available(wish: str, taken: Collection[str]) -> str:
+    """A name that the grammar allows and that is not in `taken`: `wish`, or nearly."""
+    if not _NAME.fullmatch(wish):
+        wish = re.sub(r"[^A-Za-z0-9_]", "_", wish)
+        wish = wish if _NAME.fullmatch(wish) else f"_{wish}"
+    name, number = wish, 0
+    while name in taken:
+        number += 1
+        name = f"{wish}_{number}"
+    return name
+
+
 def sign_of(node: Binary) -> str | None:
     """The sign between the operands of `node`; None where it is written like a call."""
     if node.dtype == BOOL and node.op in ("and", "or"):
@@ -205,14 +217,7 @@ class _Printer:
 
     def bind(self, thing: _Named) -> str:
         """A new name for `thing`, that nothing else in the text has."""
-        wish = thing.name
-        if not _NAME.fullmatch(wish):
-            wish = re.sub(r"[^A-Za-z0-9_]", "_", wish)
-            wish = wish if _NAME.fullmatch(wish) else f"_{wish}"
-        name, number = wish, 0
-        while name in self.taken:
-            number += 1
-            name = f"{wish}_{number}"
+        name = available(thing.name, self.taken)
         self.taken.add(name)
         self.names[thing] = name
         return name

@@ -47,9 +47,7 @@ class Linear:
         """This form times `factor`."""
         if factor == 0:
             return Linear()
-        return Linear(
-            self.const * factor, {k: (a, c * factor) for k, (a, c) in self.terms.items()}
-        )
+        return Linear(self.const * factor, {k: (a, c * factor) for k, (a, c) in self.terms.items()})
 
     def plus(self, other: "Linear", sign: int = 1) -> "Linear":
         """This form plus `sign` times `other`."""
@@ -112,7 +110,7 @@ def bounds(expr: Expr, ranges: Ranges) -> Range | None:
             return inner and (inner[0] // int(b.value), inner[1] // int(b.value))
         case Binary(op="floormod", a=a, b=Const() as b) if b.value > 0:
             inner = bounds(a, ranges)
-            if inner and 0 <= inner[0] and inner[1] < b.value:
+            if inner and inner[0] >= 0 and inner[1] < b.value:
                 return inner
             return 0, int(b.value) - 1
         case Binary(op="min" | "max" as op, a=a, b=b):
@@ -140,7 +138,7 @@ def _linear_bounds(form: Linear, ranges: Ranges) -> Range | None:
 
 def _within(form: Linear, size: int, ranges: Ranges) -> bool:
     found = _linear_bounds(form, ranges)
-    return found is not None and 0 <= found[0] and found[1] < size
+    return found is not None and found[0] >= 0 and found[1] < size
 
 
 def _divide(form: Linear, divisor: int, ranges: Ranges) -> tuple[Linear, Linear]:

@@ -30,6 +30,21 @@ def children(stmt: Stmt) -> tuple[Stmt, ...]:
             return ()
 
 
+def with_children(stmt: Stmt, new: tuple[Stmt, ...]) -> Stmt:
+    """`stmt` with other statements directly inside it."""
+    match stmt:
+        case For():
+            return For(stmt.var, stmt.extent, stmt.kind, new[0])
+        case Block():
+            return block(*new)
+        case Store():
+            return stmt
+        case Allocate():
+            return Allocate(stmt.buffer, new[0])
+        case If():
+            return If(stmt.cond, *new)
+
+
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions directly in `stmt`."""
     match stmt:

@@ -220,6 +220,3 @@ class _Placement:
             self._constant_places[key] = len(self.constants)
             self.constants.append(array if pack is None else pack.reference(array))
         return Source(Place.CONSTANT, self._constant_places[key])
-
-
-

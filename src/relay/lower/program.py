@@ -66,8 +66,8 @@ def linearize(main: Function, copy: Callable[[TensorType], Function]) -> Program
     """The fused function `main` as a program.
 
     `copy` makes the fused function that copies a tensor: used where a result is a parameter, a
-    constant, a view of one of those, or given out twice. Raises `UnsupportedError` for control flow,
-    which the graph executor does not do.
+    constant, a view of one of those, or given out twice. Raises `UnsupportedError` for control
+    flow, which the graph executor does not do.
     """
     program = Program([], [p.name_hint for p in main.params])
     known: dict[Expr, Values] = {}

@@ -205,7 +205,8 @@ def te_broadcast_shape(*shapes: Sequence[te.Dim]) -> tuple[te.Dim, ...]:
             if old is dim or old == 1:
                 result[k] = dim
             elif not isinstance(old, int) and dim != 1:
-                result[k] = dim if isinstance(dim, int) else te.maximum(old, dim)
+                known = isinstance(dim, int)
+                result[k] = dim if known else te.select(te.equal(old, 1), dim, old)
     return tuple(result)
 
 
@@ -228,3 +229,23 @@ def te_broadcast_read(
 def replaced(items: Sequence[te.Operand], axis: int, item: te.Operand) -> tuple[te.Operand, ...]:
     """`items` with the one at `axis` replaced."""
     return (*items[:axis], item, *items[axis + 1 :])
+
+
+def te_size(shape: Sequence[te.Dim]) -> te.Expr:
+    """The number of elements of a tensor expression of `shape`."""
+    total: te.Expr = te.const(1)
+    for dim in shape:
+        total = total * dim
+    return total
+
+
+def te_unflatten(position: te.Expr, shape: Sequence[te.Dim]) -> tuple[te.Expr, ...]:
+    """The indices of row-major `position` in a tensor whose `shape` may be symbolic."""
+    sizes = [d for d in shape if isinstance(d, int)]
+    if len(sizes) == len(shape):
+        return te.unflatten_index(position, sizes)
+    indices: list[te.Expr] = []
+    for dim in reversed(shape):
+        indices.append(position % dim if len(indices) + 1 < len(shape) else position)
+        position = position // dim
+    return tuple(reversed(indices))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.runtime.memory import aligned_empty, is_aligned
+from relay.runtime.memory import ALIGNMENT, aligned_empty, is_aligned
 from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
 from relay.runtime.threads import ensure_started
 from relay.support.errors import InputError
@@ -59,6 +59,7 @@ class Executable:
         self._code = code
         self._main = _MAIN(entry)
         self._lock = threading.RLock()
+        self._storage = [dtypes.to_numpy(spec.dtype) for spec in self.inputs]
         self._places = {spec.name: index for index, spec in enumerate(self.inputs)}
         self._constants = [c if is_aligned(c) else _aligned_copy(c) for c in constants]
         self._arena = aligned_empty((max(1, arena_bytes),), "uint8")
@@ -94,20 +95,21 @@ class Executable:
         index = self._index(key)
         spec = self.inputs[index]
         array = _as_numpy(value, spec)
-        if array.shape != spec.shape or array.dtype != dtypes.to_numpy(spec.dtype):
+        if array.shape != spec.shape or array.dtype != self._storage[index]:
             raise InputError(
                 f"input {spec.name!r} expects {spec.dtype}{list(spec.shape)}, "
                 f"not {array.dtype}{list(array.shape)}"
             )
         with self._lock:
-            if not is_aligned(array):
+            address = array.ctypes.data
+            if address % ALIGNMENT or not array.flags.c_contiguous:
                 own = self._own[index]
                 if own is None:
                     own = self._own[index] = aligned_empty(spec.shape, spec.dtype)
                 np.copyto(own, array)
-                array = own
+                array, address = own, own.ctypes.data
             self._bound[index] = array
-            self._input_addresses[index] = array.ctypes.data
+            self._input_addresses[index] = address
             self._unbound.discard(index)
 
     def _index(self, key: str | int) -> int:

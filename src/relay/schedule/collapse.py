@@ -12,8 +12,10 @@ from relay.loop.walk import (
     statements,
     stores,
     with_body,
+    with_children,
 )
-from relay.schedule.steps import Step, find, replace_loop, with_children
+from relay.schedule.names import Fresh
+from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
 from relay.te.expr import Expr, Var
 from relay.te.walk import rewrite, variables
@@ -21,7 +23,7 @@ from relay.te.walk import rewrite, variables
 
 @dataclass(frozen=True)
 class Collapse(Step):
-    """Loops ``i`` directly over ``j``, used only as ``[.., i, j, ..]``, become one, ``i*j``.
+    """Loops ``i`` directly over ``j``, used only as ``[.., i, j, ..]``, become one, ``i.j``.
 
     Both must run over the whole of the two dimensions wherever they are used, and the buffers be
     used nowhere else: then the two dimensions of each of these buffers become one.
@@ -29,6 +31,10 @@ class Collapse(Step):
 
     outer: str
     inner: str
+
+    def name(self, func: Func) -> str:
+        """The name of the collapsed loop."""
+        return Fresh(func)(f"{self.outer}.{self.inner}")
 
     def apply(self, func: Func) -> Func:
         outer = find(func, self.outer)
@@ -47,7 +53,7 @@ class Collapse(Step):
             flat = (*shape[:dimension], size, *shape[dimension + 2 :])
             merged.setdefault(buffer, (Buffer(buffer.name, flat, buffer.dtype), dimension))
         self._check_uses(func, inner.body, merged)
-        fused = Var(f"{self.outer}*{self.inner}")
+        fused = Var(self.name(func))
 
         def place(buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
             d = merged[buffer][1]
@@ -94,9 +100,7 @@ class Collapse(Step):
             )
         return k
 
-    def _check_uses(
-        self, func: Func, body: Stmt, merged: dict[Buffer, tuple[Buffer, int]]
-    ) -> None:
+    def _check_uses(self, func: Func, body: Stmt, merged: dict[Buffer, tuple[Buffer, int]]) -> None:
         everywhere = sum(1 for b, _ in _accesses(func.body) if b in merged)
         here = sum(1 for b, _ in _accesses(body) if b in merged)
         if everywhere != here or merged.keys() & allocated(func.body):

@@ -7,6 +7,7 @@ from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, 
 from relay.loop.simplify import Linear, Range, bounds, linear
 from relay.loop.walk import loads, loops, map_expressions, simplify_in, substitute_in
 from relay.schedule.legality import outer_ranges
+from relay.schedule.names import Fresh
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
 from relay.te.expr import Expr, Var, binary
@@ -18,12 +19,16 @@ class ComputeAt(Step):
     """Compute `buffer` inside `loop`: just what one iteration of it reads, into private memory.
 
     The stage of `buffer` must still be as it was built: its nests at the top, one loop a dimension.
-    They are copied into the loop with every loop ``i`` called ``i@loop``, and the private buffer is
-    called ``buffer@loop``. The original nests go when nothing reads them any more.
+    They are copied into the loop with every loop ``i`` called ``i.at.loop``, and the private buffer
+    is called ``buffer.at.loop``. The original nests go when nothing reads them any more.
     """
 
     buffer: str
     loop: str
+
+    def name(self, func: Func) -> str:
+        """The name of the private buffer."""
+        return Fresh(func)(f"{self.buffer}.at.{self.loop}")
 
     def apply(self, func: Func) -> Func:
         buffer = next((b for b in func.workspaces if b.name == self.buffer), None)
@@ -37,8 +42,9 @@ class ComputeAt(Step):
         if not reads:
             raise ScheduleError(f"compute_at: nothing in loop {self.loop} reads {self.buffer}")
         bases, extents = self._region(reads, buffer, fixed, inner)
-        private = Buffer(f"{self.buffer}@{self.loop}", extents, buffer.dtype)
-        copies = [self._copy(nest, private, bases, extents) for nest in nests]
+        private = Buffer(self.name(func), extents, buffer.dtype)
+        fresh = Fresh(func)
+        copies = [self._copy(nest, private, bases, extents, fresh) for nest in nests]
 
         def redirect(expr: Expr) -> Expr:
             if not isinstance(expr, Load) or expr.buffer is not buffer:
@@ -52,7 +58,9 @@ class ComputeAt(Step):
             return For(found.var, found.extent, found.kind, body)
 
         body = simplify_in(replace_loop(func.body, self.loop, make), {})
-        return remove_dead_stage(Func(func.name, func.params, body, func.workspaces, func.outputs), buffer)
+        return remove_dead_stage(
+            Func(func.name, func.params, body, func.workspaces, func.outputs), buffer
+        )
 
     def _region(
         self,
@@ -104,7 +112,12 @@ class ComputeAt(Step):
         return outer, found
 
     def _copy(
-        self, nest: For | Store, private: Buffer, bases: Sequence[Expr], extents: Sequence[int]
+        self,
+        nest: For | Store,
+        private: Buffer,
+        bases: Sequence[Expr],
+        extents: Sequence[int],
+        fresh: Fresh,
     ) -> Stmt:
         """One nest of the stage, over the region only."""
         axes: list[For] = []
@@ -114,17 +127,17 @@ class ComputeAt(Step):
             body = body.body
         assert isinstance(body, Store)
         values: dict[Var, Expr] = {}
-        fresh: list[tuple[Var, int]] = []
+        copied: list[tuple[Var, int]] = []
         for k, axis in enumerate(axes):
-            variable = Var(f"{axis.var.name}@{self.loop}")
+            variable = Var(fresh(f"{axis.var.name}.at.{self.loop}"))
             spatial = k < len(extents)
-            fresh.append((variable, extents[k] if spatial else axis.extent))
+            copied.append((variable, extents[k] if spatial else axis.extent))
             values[axis.var] = binary("add", bases[k], variable) if spatial else variable
-        place = tuple(v for v, _ in fresh[: len(extents)])
+        place = tuple(v for v, _ in copied[: len(extents)])
         stored = substitute_in(Store(body.buffer, body.indices, body.value, body.reduce), values)
         assert isinstance(stored, Store)
         result: Stmt = Store(private, place, stored.value, stored.reduce)
-        for variable, extent in reversed(fresh):
+        for variable, extent in reversed(copied):
             result = For(variable, extent, Kind.SERIAL, result)
         return result
 

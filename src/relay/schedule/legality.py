@@ -53,6 +53,8 @@ def check_independent(loop: For, step: str, reductions_too: bool = False) -> Non
     With `reductions_too`, updates of one place by several iterations are allowed: they may be
     carried out in another order, though not at once.
     """
+    if loop.extent <= 1:
+        return
     private = allocated(loop.body)
     inner = {f.var: (0, f.extent - 1) for f in loops(loop.body)}
     written: set[Buffer] = set()

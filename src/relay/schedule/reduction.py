@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Buffer, For, Func, Kind, Load, Stmt, Store, block
 from relay.loop.walk import with_body
+from relay.schedule.names import Fresh
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
 from relay.te.expr import Const, Expr, Var, binary, identity
@@ -42,27 +43,28 @@ class Rfactor(Step):
             raise ScheduleError(
                 f"rfactor: expected a power of two of lanes, found {band[-1].extent}"
             )
+        fresh = Fresh(func)
         partial = Buffer(
-            f"{body.buffer.name}.{self.loop}", [f.extent for f in band], body.buffer.dtype
+            fresh(f"{body.buffer.name}.{self.loop}"), [f.extent for f in band], body.buffer.dtype
         )
         place = tuple(f.var for f in band)
         update: Stmt = Store(partial, place, body.value, body.reduce)
         for lane in reversed(band):
             update = For(lane.var, lane.extent, lane.kind, update)
         stages = (
-            self._start(partial, band, body.reduce),
+            self._start(partial, band, body.reduce, fresh),
             For(loop.var, loop.extent, Kind.SERIAL, update),
-            *self._join(partial, band, body),
+            *self._join(partial, band, body, fresh),
         )
         replacement = Allocate(partial, block(*stages))
         return with_body(func, replace_loop(func.body, self.loop, lambda _: replacement))
 
-    def _start(self, partial: Buffer, band: list[For], kind: str) -> Stmt:
-        fresh = [Var(f"{f.var.name}.init") for f in band]
-        stmt: Stmt = Store(partial, tuple(fresh), identity(kind, partial.dtype))
-        return _lane_nest(stmt, fresh, [f.extent for f in band])
+    def _start(self, partial: Buffer, band: list[For], kind: str, fresh: Fresh) -> Stmt:
+        lanes = [Var(fresh(f"{f.var.name}.init")) for f in band]
+        stmt: Stmt = Store(partial, tuple(lanes), identity(kind, partial.dtype))
+        return _lane_nest(stmt, lanes, [f.extent for f in band])
 
-    def _join(self, partial: Buffer, band: list[For], update: Store) -> list[Stmt]:
+    def _join(self, partial: Buffer, band: list[For], update: Store, fresh: Fresh) -> list[Stmt]:
         """Combine the partial results: outer lanes one by one, the innermost in halves."""
         assert update.reduce is not None
         zero: Expr = Const(0, "int64")
@@ -71,13 +73,13 @@ class Rfactor(Step):
         first: tuple[Expr, ...] = (zero,) * (len(band) - 1)
         outer = [f.extent for f in band[:-1]]
         for k, place in enumerate(_places(outer)[1:]):
-            lane = Var(f"{innermost.var.name}.join.{k}")
+            lane = Var(fresh(f"{innermost.var.name}.join.{k}"))
             value = Load(partial, [*(Const(i, "int64") for i in place), lane])
             store = Store(partial, (*first, lane), value, update.reduce)
             stmts.append(For(lane, innermost.extent, Kind.VECTORIZED, store))
         width = innermost.extent // 2
         while width:
-            lane = Var(f"{innermost.var.name}.join.x{width}")
+            lane = Var(fresh(f"{innermost.var.name}.join.x{width}"))
             value = Load(partial, [*first, binary("add", lane, width)])
             store = Store(partial, (*first, lane), value, update.reduce)
             stmts.append(For(lane, width, Kind.VECTORIZED, store))
@@ -101,5 +103,3 @@ def _lane_nest(stmt: Stmt, variables_: list[Var], extents: list[int]) -> Stmt:
     ):
         stmt = For(variable, extent, Kind.UNROLLED if k else Kind.VECTORIZED, stmt)
     return stmt
-
-

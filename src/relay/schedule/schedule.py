@@ -12,6 +12,7 @@ from relay.loop.walk import drop_unit_loops, loops, simplify_in, with_body
 from relay.schedule.collapse import Collapse
 from relay.schedule.compute_at import ComputeAt
 from relay.schedule.isolate import Isolate
+from relay.schedule.names import as_printed, check_names
 from relay.schedule.reduction import Rfactor
 from relay.schedule.steps import (
     Cut,
@@ -45,15 +46,20 @@ _NAMES = {cls: name for name, cls in STEPS.items()}
 
 
 class Schedule:
-    """A loop program being scheduled. Every method takes one checked step and records it."""
+    """A loop program being scheduled. Every method takes one checked step and records it.
+
+    Loops and buffers of `func` go by the names that they have in its text.
+    """
 
     def __init__(self, func: Func) -> None:
-        self.func = func
+        self.func = as_printed(func)
         self.trace: list[Step] = []
 
     def take(self, step: Step) -> None:
-        """Take `step`; raises `ScheduleError`, leaving everything as it was, where it is illegal."""
-        self.func = step.apply(self.func)
+        """Take `step`; raises `ScheduleError`, leaving all as it was, where it is illegal."""
+        func = step.apply(self.func)
+        check_names(func)
+        self.func = func
         self.trace.append(step)
 
     def extent(self, loop: str) -> int:
@@ -66,8 +72,10 @@ class Schedule:
 
     def split(self, loop: str, factor: int) -> tuple[str, str]:
         """See `Split`; returns the names of the outer and inner loop."""
-        self.take(Split(loop, factor))
-        return f"{loop}.0", f"{loop}.1"
+        step = Split(loop, factor)
+        names = step.names(self.func)
+        self.take(step)
+        return names
 
     def cut(self, loop: str, point: int) -> tuple[str, str]:
         """See `Cut`; returns the names of the first and second loop."""
@@ -82,13 +90,17 @@ class Schedule:
 
     def fuse(self, outer: str, inner: str) -> str:
         """See `Fuse`; returns the name of the fused loop."""
-        self.take(Fuse(outer, inner))
-        return f"{outer}+{inner}"
+        step = Fuse(outer, inner)
+        name = step.name(self.func)
+        self.take(step)
+        return name
 
     def collapse(self, outer: str, inner: str) -> str:
         """See `Collapse`; returns the name of the collapsed loop."""
-        self.take(Collapse(outer, inner))
-        return f"{outer}*{inner}"
+        step = Collapse(outer, inner)
+        name = step.name(self.func)
+        self.take(step)
+        return name
 
     def parallel(self, loop: str) -> None:
         """See `Parallel`."""
@@ -104,19 +116,23 @@ class Schedule:
 
     def compute_at(self, buffer: str, loop: str) -> str:
         """See `ComputeAt`; returns the name of the private buffer."""
-        self.take(ComputeAt(buffer, loop))
-        return f"{buffer}@{loop}"
+        step = ComputeAt(buffer, loop)
+        name = step.name(self.func)
+        self.take(step)
+        return name
 
     def pack(self, buffer: str, axis: int, factor: int) -> str:
         """See `Pack`; returns the name of the packed buffer."""
-        self.take(Pack(buffer, axis, factor))
-        return f"{buffer}.packed"
+        step = Pack(buffer, axis, factor)
+        self.take(step)
+        return step.packed_name
 
     def isolate(self, buffer: str) -> tuple[str, list[str]]:
         """See `Isolate`; returns the names of the stage and of the loops of its copy."""
-        rank = next(len(b.shape) for b in self.func.workspaces if b.name == buffer)
-        self.take(Isolate(buffer))
-        return f"{buffer}.acc", [f"{buffer}.copy.{k}" for k in range(rank)]
+        step = Isolate(buffer)
+        names = step.names(self.func)
+        self.take(step)
+        return names
 
     def rfactor(self, loop: str, lanes: tuple[str, ...]) -> None:
         """See `Rfactor`."""

@@ -1,7 +1,7 @@
 """Schedule steps: each maps a loop program to an equivalent one, or refuses.
 
-Loops and buffers are referred to by name; names are unique in a program, and the names a step
-makes are a function of the names it was given, so that a trace of steps replays.
+Loops and buffers are referred to by name; see `relay.schedule.names`. The names a step makes are a
+function of the program it is taken on, so that a trace of steps replays.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store, block
+from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store, block
 from relay.loop.walk import (
     children,
     loops,
+    map_buffers,
     map_expressions,
     simplify_in,
     substitute_in,
     with_body,
+    with_children,
 )
 from relay.schedule.legality import check_independent, outer_ranges
+from relay.schedule.names import Fresh, all_names, names_in
 from relay.support.errors import ScheduleError
 from relay.te.expr import Const, Expr, Var, binary, select
 from relay.te.walk import rewrite
@@ -51,21 +54,6 @@ def replace_loop(root: Stmt, name: str, make: Callable[[For], Stmt]) -> Stmt:
     return root if all(a is b for a, b in zip(old, new, strict=True)) else with_children(root, new)
 
 
-def with_children(stmt: Stmt, new: tuple[Stmt, ...]) -> Stmt:
-    """`stmt` with other statements directly inside it."""
-    match stmt:
-        case For():
-            return For(stmt.var, stmt.extent, stmt.kind, new[0])
-        case Block():
-            return block(*new)
-        case Store():
-            return stmt
-        case Allocate():
-            return Allocate(stmt.buffer, new[0])
-        case If():
-            return If(stmt.cond, *new)
-
-
 def _rewrite(func: Func, name: str, make: Callable[[For], Stmt]) -> Func:
     find(func, name)
     body = replace_loop(func.body, name, make)
@@ -82,6 +70,11 @@ class Split(Step):
     loop: str
     factor: int
 
+    def names(self, func: Func) -> tuple[str, str]:
+        """The names of the outer and the inner loop."""
+        fresh = Fresh(func)
+        return fresh(f"{self.loop}.0"), fresh(f"{self.loop}.1")
+
     def apply(self, func: Func) -> Func:
         def make(loop: For) -> Stmt:
             if self.factor < 1 or loop.extent % self.factor:
@@ -89,7 +82,7 @@ class Split(Step):
                     f"split: {self.factor} does not divide the {loop.extent} iterations of "
                     f"{self.loop}; cut the loop first"
                 )
-            outer, inner = Var(f"{self.loop}.0"), Var(f"{self.loop}.1")
+            outer, inner = map(Var, self.names(func))
             value = binary("add", binary("mul", outer, self.factor), inner)
             body = substitute_in(loop.body, {loop.var: value})
             body = For(inner, self.factor, Kind.SERIAL, body)
@@ -104,8 +97,8 @@ class Split(Step):
 class Cut(Step):
     """Loop ``i`` becomes two, one after the other: the first `point` iterations, then the rest.
 
-    The loops of the second part are called as before with ``'`` appended, or as many ``'`` as it
-    takes for all of them to be new.
+    The loops and buffers of the second part are called as before with ``.t`` appended, or ``.tt``
+    and so on, so that all of them are new.
     """
 
     loop: str
@@ -113,11 +106,11 @@ class Cut(Step):
 
     def second(self, func: Func) -> str:
         """The name of the second loop."""
-        used = [f.var.name for f in loops(func.body)]
-        inside = [f.var.name for f in loops(find(func, self.loop))]
-        mark = "'"
+        used = all_names(func)
+        inside = names_in(find(func, self.loop))
+        mark = ".t"
         while any(taken.startswith(name + mark) for name in inside for taken in used):
-            mark += "'"
+            mark += "t"
         return self.loop + mark
 
     def apply(self, func: Func) -> Func:
@@ -131,20 +124,24 @@ class Cut(Step):
                 )
             first = For(loop.var, self.point, loop.kind, loop.body)
             moved = Var(self.loop + mark)
-            body = rename_loops(loop.body, lambda name: name + mark)
+            body = rename(loop.body, lambda name: name + mark)
             body = substitute_in(body, {loop.var: binary("add", moved, self.point)})
             return block(first, For(moved, loop.extent - self.point, loop.kind, body))
 
         return _rewrite(func, self.loop, make)
 
 
-def rename_loops(stmt: Stmt, rename: Callable[[str], str]) -> Stmt:
-    """`stmt` with fresh loop variables called by `rename`."""
+def rename(stmt: Stmt, called: Callable[[str], str]) -> Stmt:
+    """`stmt` with fresh loop variables and private buffers, named by `called`."""
     if isinstance(stmt, For):
-        fresh = Var(rename(stmt.var.name))
-        body = substitute_in(rename_loops(stmt.body, rename), {stmt.var: fresh})
+        fresh = Var(called(stmt.var.name))
+        body = substitute_in(rename(stmt.body, called), {stmt.var: fresh})
         return For(fresh, stmt.extent, stmt.kind, body)
-    return with_children(stmt, tuple(rename_loops(c, rename) for c in children(stmt)))
+    if isinstance(stmt, Allocate):
+        old = stmt.buffer
+        private = Buffer(called(old.name), old.shape, old.dtype)
+        return Allocate(private, map_buffers(rename(stmt.body, called), {old: private}))
+    return with_children(stmt, tuple(rename(c, called) for c in children(stmt)))
 
 
 @dataclass(frozen=True)
@@ -184,13 +181,17 @@ class Reorder(Step):
 
 @dataclass(frozen=True)
 class Fuse(Step):
-    """Two perfectly nested loops ``i``, ``j`` become one, called ``i+j``.
+    """Two perfectly nested loops ``i``, ``j`` become one, called ``i.j``.
 
     It runs as the outer one did; fused into a parallel loop, the inner one must be independent too.
     """
 
     outer: str
     inner: str
+
+    def name(self, func: Func) -> str:
+        """The name of the fused loop."""
+        return Fresh(func)(f"{self.outer}.{self.inner}")
 
     def apply(self, func: Func) -> Func:
         def make(loop: For) -> Stmt:
@@ -199,7 +200,7 @@ class Fuse(Step):
                 raise ScheduleError(f"fuse: {self.inner} is not directly inside {self.outer}")
             if loop.kind is Kind.PARALLEL:
                 check_independent(inner, "fuse")
-            fused = Var(f"{self.outer}+{self.inner}")
+            fused = Var(self.name(func))
             values: dict[Var, Expr] = {
                 loop.var: binary("floordiv", fused, inner.extent),
                 inner.var: binary("floormod", fused, inner.extent),
@@ -223,7 +224,9 @@ class _Annotate(Step):
         around = outer_ranges(func.body, self.loop)
         if self.kind is Kind.PARALLEL:
             nested = [f for f in loops(func.body) if f.kind is Kind.PARALLEL]
-            if any(f.var in around or loop.var in outer_ranges(func.body, f.var.name) for f in nested):
+            if any(
+                f.var in around or loop.var in outer_ranges(func.body, f.var.name) for f in nested
+            ):
                 raise ScheduleError(f"parallel: {self.loop} is nested with another parallel loop")
 
         def make(found: For) -> Stmt:
@@ -267,8 +270,8 @@ class Unroll(_Annotate):
 class Pack(Step):
     """Copy the input `buffer` once, so that dimension `axis` is blocked by `factor`.
 
-    Its shape ``(.., n, .., m)`` becomes ``(ceil(n / factor), .., m, factor)``; what does not fill the
-    last block is zero. The copy, called like the buffer with ``.packed`` appended, runs before
+    Its shape ``(.., n, .., m)`` becomes ``(ceil(n / factor), .., m, factor)``; what does not fill
+    the last block is zero. The copy, called like the buffer with ``.packed`` appended, runs before
     everything else (at compile time, where the buffer is a constant).
     """
 

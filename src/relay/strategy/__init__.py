@@ -19,7 +19,7 @@ def plan(func: Func, target: Target, constants: frozenset[str] = frozenset()) ->
     `constants` are the names of parameters whose value is known at compile time.
     """
     schedule = Schedule(func)
-    for buffer in func.workspaces:
+    for buffer in schedule.func.workspaces:
         if any(n.store.buffer is buffer and n.store.reduce for n in top_nests(schedule.func)):
             schedule_contraction(schedule, buffer, target, constants)
     schedule_reductions(schedule, target)

@@ -1,26 +1,32 @@
 """Products summed over an axis: matrix products and convolutions, whatever their layout.
 
-The stage ``T[..] += a[..] * b[..]`` is tiled in registers: `vectors` vectors along an axis that moves
-`b` (the columns) times `rows` steps along an axis that moves `a` only. The tile is computed where
-its readers use it, so that the epilogue works on registers before the only store.
+The stage ``T[..] += a[..] * b[..]`` is tiled in registers: `vectors` vectors along an axis that
+moves `b` (the columns) times `rows` steps along an axis that moves `a` only. The tile is computed
+where its readers use it, so that the epilogue works on registers before the only store.
 """
 
 from dataclasses import dataclass
 
-from relay.loop.ir import Buffer, For, Load, Stmt, Store
+from relay.loop.ir import Buffer, For, Load
 from relay.loop.simplify import linear
-from relay.loop.walk import children, loads
+from relay.loop.walk import loads
 from relay.schedule import Schedule
-from relay.strategy.elementwise import PARALLEL_WORK, cut_into, fuse_parallel, pieces
+from relay.strategy.elementwise import (
+    PARALLEL_WORK,
+    cut_into,
+    pieces,
+)
 from relay.strategy.nests import (
     Nest,
     depends,
+    nests_of,
     product_operands,
     readers,
     stride,
     top_nests,
     update_of,
 )
+from relay.strategy.rows import RowTiling, TileLoops, gather, parts
 from relay.strategy.tiles import choose
 from relay.target import Target
 from relay.te.expr import Var
@@ -53,6 +59,9 @@ def recognize(update: Nest) -> Contraction | None:
     if operands is None:
         return None
     axes = update.axes[: len(update.store.indices)]
+    innermost = next((a.var for a in reversed(axes) if a.extent > 1), None)
+    if innermost is None or all(depends(operand, innermost) for operand in operands):
+        return None  # neighbours have factors of their own: nothing to broadcast
     candidates = []
     for a, b in (operands, operands[::-1]):
         for dimension in reversed(range(len(axes))):
@@ -227,15 +236,16 @@ class _Tiling:
         roles, schedule = self.roles, self.schedule
         if not roles.block:
             self._pack()
-            parts = self._column_parts()
+            panels = self._column_parts()
         else:
-            parts = _parts(self.extents[roles.block], self.tile.vectors)
+            panels = parts(self.extents[roles.block], self.tile.vectors)
         rest = (*roles.before, *roles.inside)
         if rest:
             schedule.reorder(roles.outer, *rest)
-        cuts = cut_into(schedule, roles.outer, [count * size for count, size in parts])
-        for name, (_, size) in zip(cuts, parts, strict=True):
+        cuts = cut_into(schedule, roles.outer, [count * size for count, size in panels])
+        for name, (_, size) in zip(cuts, panels, strict=True):
             self._panels(name, size, name[len(roles.outer) :])
+        gather(schedule, self.work.rows_operand.buffer, self.lanes)
 
     def _pack(self) -> None:
         """Copy the columns operand so that the columns of a tile lie together, if that pays."""
@@ -272,68 +282,29 @@ class _Tiling:
         if not roles.block and size > self.lanes:
             vector_loop, lanes_loop = schedule.split(inner, self.lanes)
         row = f"{roles.row}{mark}" if roles.row else None
-        tile_loops = [vector_loop] if vector_loop else []
-        outermost = [*before, panel, *after]
-        inside = [*([row] if row else []), *tile_loops, lanes_loop]
         rows = 1
         if row:
             vectors = size if roles.block else -(-size // self.lanes)
             rows = choose(schedule.extent(row), vectors, self.target, exact_vectors=True).rows
-        if row and self._few(outermost) and schedule.extent(row) > rows:
-            self._parallel_rows(outermost, row, tile_loops, lanes_loop, rows)
-            return
-        schedule.reorder(*outermost, *inside)
-        at = fuse_parallel(schedule, outermost) if self._parallel else outermost[-1]
-        if row is None:
-            self._registers(at, [], tile_loops, lanes_loop)
-            return
-        parts = _parts(schedule.extent(row), rows)
-        cuts = cut_into(schedule, row, [c * r for c, r in parts])
-        for name, (_, count) in zip(cuts, parts, strict=True):
-            suffix = name[len(row) :]
-            tiles, steps = schedule.split(name, count)
-            vector_loops = [f"{n}{suffix}" for n in tile_loops]
-            schedule.reorder(tiles, *vector_loops, steps, f"{lanes_loop}{suffix}")
-            self._registers(tiles, [steps], vector_loops, f"{lanes_loop}{suffix}")
+        RowTiling(
+            schedule=schedule,
+            outermost=(*before, panel, *after),
+            row=row,
+            vectors=(vector_loop,) if vector_loop else (),
+            lanes=lanes_loop,
+            size=rows,
+            parallel=self.work.update.work >= PARALLEL_WORK,
+            target=self.target,
+            body=self._registers,
+        ).run()
 
-    @property
-    def _parallel(self) -> bool:
-        return self.work.update.work >= PARALLEL_WORK
-
-    def _few(self, outermost: list[str]) -> bool:
-        """Whether the loops outside of the rows are too few to keep all cores busy."""
-        iterations = 1
-        for name in outermost:
-            iterations *= self.schedule.extent(name)
-        cores = self.target.cores
-        return self._parallel and iterations < 4 * cores and iterations % cores != 0
-
-    def _parallel_rows(
-        self, outermost: list[str], row: str, tile_loops: list[str], lanes_loop: str, rows: int
-    ) -> None:
-        """Tile the rows outside of everything else, and run row tiles in parallel too."""
-        schedule = self.schedule
-        schedule.reorder(row, *outermost, *tile_loops, lanes_loop)
-        parts = _parts(schedule.extent(row), rows)
-        cuts = cut_into(schedule, row, [c * r for c, r in parts])
-        for name, (_, count) in zip(cuts, parts, strict=True):
-            suffix = name[len(row) :]
-            tiles, steps = schedule.split(name, count)
-            outer = [f"{n}{suffix}" for n in outermost]
-            vectors = [f"{n}{suffix}" for n in tile_loops]
-            lanes = f"{lanes_loop}{suffix}"
-            schedule.reorder(*outer, tiles, *vectors, steps, lanes)
-            at = fuse_parallel(schedule, [*outer, tiles])
-            self._registers(at, [steps], vectors, lanes)
-
-    def _registers(self, at: str, rows: list[str], vectors: list[str], lanes: str) -> None:
-        """Compute the tile in loop `at`, in registers; the reader's loops are given."""
-        schedule = self.schedule
-        private = schedule.compute_at(self.buffer.name, at)
-        for name in (*rows, *vectors):
-            schedule.unroll(name)
-        schedule.vectorize(lanes)
-        for nest in _nests_of(schedule, private):
+    def _registers(self, loops: TileLoops) -> None:
+        """Compute one tile in registers, where the reader's `loops` use it."""
+        private = self.schedule.compute_at(self.buffer.name, loops.at)
+        for name in (*loops.rows, *loops.vectors):
+            self.schedule.unroll(name)
+        self.schedule.vectorize(loops.lanes)
+        for nest in nests_of(self.schedule.func, private):
             self._tile_nest(nest)
 
     def _tile_nest(self, nest: Nest) -> None:
@@ -373,30 +344,3 @@ class _Tiling:
                 schedule.unroll(inner)
                 return [*reduced[:-1], outer, inner]
         return reduced
-
-
-def _nests_of(schedule: Schedule, private: str) -> list[Nest]:
-    """The nests that write the private buffer called `private`, as they were made."""
-    found: list[Nest] = []
-    pending: list[Stmt] = [schedule.func.body]
-    while pending:
-        stmt = pending.pop(0)
-        axes: list[For] = []
-        body = stmt
-        while isinstance(body, For):
-            axes.append(body)
-            body = body.body
-        if isinstance(body, Store):
-            if body.buffer.name == private:
-                found.append(Nest(tuple(axes), body))
-        else:
-            pending.extend(children(body))
-    return found
-
-
-def _parts(extent: int, size: int) -> list[tuple[int, int]]:
-    """`extent` as ``(count, size)`` and a rest."""
-    found = [(extent // size, size)] if extent >= size else []
-    if extent % size:
-        found.append((1, extent % size))
-    return found

@@ -1,9 +1,12 @@
 """Nests without reductions: one long loop where the data allow it, vectors, and cores."""
 
+import contextlib
 from collections.abc import Sequence
 
+from relay.loop.ir import Kind
 from relay.schedule import Schedule
-from relay.strategy.nests import Nest, top_nests
+from relay.strategy.borders import peel
+from relay.strategy.nests import Nest, nests_of, top_nests
 from relay.support.errors import ScheduleError
 from relay.target import Target
 
@@ -48,10 +51,8 @@ def collapse_all(schedule: Schedule, nest: Nest) -> list[str]:
     names = nest.names
     k = len(names) - 2
     while k >= 0:
-        try:
+        with contextlib.suppress(ScheduleError):
             names[k : k + 2] = [schedule.collapse(names[k], names[k + 1])]
-        except ScheduleError:
-            pass
         k -= 1
     return names
 
@@ -75,26 +76,43 @@ def fuse_parallel(schedule: Schedule, loops: Sequence[str], cores: int | None = 
 
 
 def schedule_elementwise(schedule: Schedule, nest: Nest, target: Target) -> None:
-    """Schedule one nest that reduces nothing."""
+    """Schedule one nest at the top that reduces nothing."""
     lanes = target.lanes(32)
+    if len(nest.axes) > 1:
+        units = [a.var.name for a in nest.axes if a.extent == 1]
+        order = [*units, *(n for n in nest.names if n not in units)]
+        if order != nest.names:
+            schedule.reorder(*order)
+            nest = next(n for n in top_nests(schedule.func) if n.store.buffer is nest.store.buffer)
     names = collapse_all(schedule, nest)
     if not names:
         return
-    parallel = nest.work >= PARALLEL_WORK
-    innermost = names[-1]
-    outer = names[:-1]
-    if not outer and parallel:
-        sizes = pieces(schedule.extent(innermost), lanes)
-        for name, size in zip(cut_into(schedule, innermost, sizes), sizes, strict=True):
-            if size > lanes:
-                blocks, name = schedule.split(name, lanes)
-                schedule.parallel(blocks)
-            if size > 1:
-                schedule.vectorize(name)
-        return
-    if parallel and outer:
-        fuse_parallel(schedule, outer, target.cores)
-    vectorize_in_pieces(schedule, innermost, lanes)
+    if nest.work >= PARALLEL_WORK:
+        if len(names) == 1:
+            _parallel_blocks(schedule, names[0], lanes)
+            return
+        fuse_parallel(schedule, names[:-1], target.cores)
+    vectorize_writes(schedule, nest.store.buffer.name, lanes)
+
+
+def _parallel_blocks(schedule: Schedule, loop: str, lanes: int) -> None:
+    """One long loop: vectors of it are shared out among the cores."""
+    sizes = pieces(schedule.extent(loop), lanes)
+    for name, size in zip(cut_into(schedule, loop, sizes), sizes, strict=True):
+        if size > lanes:
+            blocks, name = schedule.split(name, lanes)
+            schedule.parallel(blocks)
+        if size > 1:
+            schedule.vectorize(name)
+
+
+def vectorize_writes(schedule: Schedule, buffer: str, lanes: int) -> None:
+    """Cut the nests that write `buffer` at their borders, and vectorize their innermost loops."""
+    peel(schedule, buffer)
+    for nest in nests_of(schedule.func, buffer):
+        loops = [a for a in nest.axes if a.kind is Kind.SERIAL]
+        if loops and not nest.store.reduce:
+            vectorize_in_pieces(schedule, loops[-1].var.name, lanes)
 
 
 def schedule_rest(schedule: Schedule, target: Target) -> None:
@@ -103,5 +121,3 @@ def schedule_rest(schedule: Schedule, target: Target) -> None:
         nest = next((n for n in top_nests(schedule.func) if n.axes and n.names[0] == name), None)
         if nest is not None and not nest.reduced:
             schedule_elementwise(schedule, nest, target)
-
-

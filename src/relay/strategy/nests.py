@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from relay.loop.ir import Block, Buffer, For, Func, Kind, Load, Stmt, Store
+from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store
 from relay.loop.simplify import linear
-from relay.loop.walk import loads, loops
+from relay.loop.walk import children, loads, statements
 from relay.te.expr import Binary, Cast, Expr, Unary, Var
 from relay.te.walk import post_order, variables
+
+#: Private memory of one iteration, at most: what a thread's stack and nearer caches hold.
+MAX_PRIVATE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,28 @@ def stride(load: Load, variable: Var) -> int | None:
     return total
 
 
-def inner_loops(func: Func, name: str) -> list[str]:
-    """The names of the perfectly nested loops inside the loop called `name`."""
-    for loop in loops(func.body):
-        if loop.var.name == name:
-            found = []
-            body = loop.body
-            while isinstance(body, For):
-                found.append(body.var.name)
-                body = body.body
-            return found
-    return []
+def nests_of(func: Func, private: str) -> list[Nest]:
+    """The perfect nests that write the private buffer called `private`."""
+    return [n for n in nests_in(func.body) if n.store.buffer.name == private]
+
+
+def nests_in(root: Stmt) -> list[Nest]:
+    """The perfect nests in `root`, in order; loops around several of them are left out."""
+    found: list[Nest] = []
+    pending: list[Stmt] = [root]
+    while pending:
+        stmt = pending.pop(0)
+        axes: list[For] = []
+        while isinstance(stmt, For):
+            axes.append(stmt)
+            stmt = stmt.body
+        if isinstance(stmt, Store):
+            found.append(Nest(tuple(axes), stmt))
+        else:
+            pending[:0] = children(stmt)
+    return found
+
+
+def allocations(root: Stmt) -> list[Allocate]:
+    """The allocations of private buffers in `root`."""
+    return [s for s in statements(root) if isinstance(s, Allocate)]

@@ -6,9 +6,12 @@ reduction runs inside. Where neighbours are reduced together (softmax over the l
 is kept near, and its reductions have vectors of partial results.
 """
 
+from collections.abc import Sequence
+
 from relay.loop.ir import Buffer, For, Stmt, Store
-from relay.loop.walk import children, loads, loops
+from relay.loop.walk import children, loads
 from relay.schedule import Schedule
+from relay.schedule.steps import find
 from relay.strategy.elementwise import (
     PARALLEL_WORK,
     cut_into,
@@ -16,14 +19,14 @@ from relay.strategy.elementwise import (
     pieces,
     vectorize_in_pieces,
 )
-from relay.strategy.nests import Nest, stride, top_nests
+from relay.strategy.nests import MAX_PRIVATE_BYTES, Nest, allocations, nests_in, stride, top_nests
+from relay.strategy.rows import RowTiling, TileLoops, gather
+from relay.strategy.tiles import choose
 from relay.support.errors import ScheduleError
 from relay.target import Target
 
-#: Private memory of one row group, at most: what a thread's stack and first caches hold.
-_MAX_PRIVATE_BYTES = 256 * 1024
-
-
+#: Rows whose results are computed together, at most: enough to hide the latency of adding.
+_MAX_ROWS = 14
 
 
 def contiguous_reduction(update: Nest) -> bool:
@@ -141,37 +144,13 @@ def _try_at(schedule: Schedule, final: Nest, loop: str) -> Schedule | None:
         return None
     if _total(trial, trial.func.body) > before:
         return None
-    private = sum(s.buffer.nbytes for s in _allocations(trial.func.body))
-    return trial if private <= _MAX_PRIVATE_BYTES else None
-
-
-def _allocations(root: Stmt) -> list[Stmt]:
-    found: list[Stmt] = []
-    pending = [root]
-    while pending:
-        stmt = pending.pop()
-        if hasattr(stmt, "buffer") and not isinstance(stmt, Store):
-            found.append(stmt)
-        pending.extend(children(stmt))
-    return found
+    private = sum(s.buffer.nbytes for s in allocations(trial.func.body))
+    return trial if private <= MAX_PRIVATE_BYTES else None
 
 
 def _inside(schedule: Schedule, loop: str) -> list[Nest]:
     """The perfect nests directly inside the loop called `loop`."""
-    found: list[Nest] = []
-    body = next(f.body for f in loops(schedule.func.body) if f.var.name == loop)
-    pending: list[Stmt] = [body]
-    while pending:
-        stmt = pending.pop(0)
-        axes: list[For] = []
-        while isinstance(stmt, For):
-            axes.append(stmt)
-            stmt = stmt.body
-        if isinstance(stmt, Store):
-            found.append(Nest(tuple(axes), stmt))
-        else:
-            pending[:0] = children(stmt)
-    return found
+    return nests_in(find(schedule.func, loop).body)
 
 
 def _schedule_inner(schedule: Schedule, nest: Nest, target: Target) -> None:
@@ -211,41 +190,66 @@ def _vector_partials(schedule: Schedule, loop: str, lanes: int) -> None:
 
 
 def _keep_vectors(schedule: Schedule, final: Nest, target: Target) -> bool:
-    """Vectorize the results along the last axis, and reduce inside of that."""
+    """Vectorize the results along the last axis, several rows at a time, and reduce inside."""
     lanes = target.lanes(32)
-    names = [n for n in final.names if schedule.extent(n) > 1]
-    units = [n for n in final.names if schedule.extent(n) == 1]
-    if not names:
-        names, units = final.names[-1:], final.names[:-1]
+    names = [n for n in final.names if schedule.extent(n) > 1] or final.names[-1:]
+    units = [n for n in final.names if n not in names]
     work = sum(n.work for n in top_nests(schedule.func))
     innermost = names[-1]
-    stages = _stages_above(schedule, final)
+    row = names[-2] if len(names) > 1 else None
+    outer = [*units, *names[:-2]]
+    above = _stages_above(schedule, final)
+    sources = _sources(schedule, above)
+    stages = [b.name for b in above if b not in sources]
+    if len(final.names) > 1:
+        schedule.reorder(innermost, *outer, *([row] if row else []))
     sizes = pieces(schedule.extent(innermost), lanes)
-    outer = [*units, *names[:-1]]
-    if final.names != [innermost, *outer] and outer:
-        schedule.reorder(innermost, *outer)
-    parts = cut_into(schedule, innermost, sizes)
-    for name, size in zip(parts, sizes, strict=True):
+    for name, size in zip(cut_into(schedule, innermost, sizes), sizes, strict=True):
         mark = name[len(innermost) :]
-        rows = [f"{n}{mark}" for n in outer]
         blocks, lane = schedule.split(name, min(size, lanes))
-        schedule.reorder(*rows, blocks, lane)
-        at = blocks
-        if work >= PARALLEL_WORK:
-            at = fuse_parallel(schedule, [*rows, blocks])
-        for buffer in stages:
-            schedule.compute_at(buffer.name, at)
-        for nest in _inside(schedule, at):
-            _vector_results(schedule, nest)
+        rows = f"{row}{mark}" if row else None
+        count = 1
+        if rows:
+            count = choose(min(schedule.extent(rows), _MAX_ROWS), 1, target).rows
+
+        def body(loops: TileLoops) -> None:
+            for stage in stages:
+                schedule.compute_at(stage, loops.at)
+            for nest in _inside(schedule, loops.at):
+                _vector_results(schedule, nest)
+
+        RowTiling(
+            schedule=schedule,
+            outermost=(*(f"{n}{mark}" for n in outer), blocks),
+            row=rows,
+            vectors=(),
+            lanes=lane,
+            size=count,
+            parallel=work >= PARALLEL_WORK,
+            target=target,
+            body=body,
+        ).run()
+    for source in sources:
+        gather(schedule, source, lanes)
     return True
 
 
+def _sources(schedule: Schedule, stages: Sequence[Buffer]) -> list[Buffer]:
+    """Those of `stages` that no reduction comes before: padded inputs."""
+    reduced = {n.store.buffer for n in _pending(schedule)}
+    for nest in top_nests(schedule.func):
+        if any(e.buffer in reduced for e in loads(nest.store)):
+            reduced.add(nest.store.buffer)
+    return [b for b in stages if b not in reduced]
+
+
 def _vector_results(schedule: Schedule, nest: Nest) -> None:
-    """Make the last result axis of a nest its innermost loop, and vectors of it."""
+    """Order a nest of a tile: reductions, then rows written out, then vectors of results."""
     spatial = [a.var.name for a in nest.spatial if schedule.extent(a.var.name) > 1]
     if not spatial:
         return
-    rest = [n for n in nest.names if n != spatial[-1]]
-    if rest:
-        schedule.reorder(*rest, spatial[-1])
+    rest = [n for n in nest.names if n not in spatial]
+    schedule.reorder(*rest, *spatial)
+    for name in spatial[:-1]:
+        schedule.unroll(name)
     schedule.vectorize(spatial[-1])

@@ -52,6 +52,11 @@ class Expr:
         """This node with other children (simplified as by the constructors' helpers)."""
         return self
 
+    @property
+    def place(self) -> object:
+        """The tensor or buffer that this node reads; the node itself where it reads none."""
+        return self
+
     def __add__(self, other: "Operand") -> "Expr":
         return binary("add", self, other)
 
@@ -240,7 +245,7 @@ class Axis:
     def __init__(self, var: Var, extent: "Operand") -> None:
         self.var = var
         known = constant_value(extent)
-        self.extent: int | Expr = extent if isinstance(extent, Expr) and known is None else known or 0
+        self.extent: int | Expr = as_expr(extent, INDEX) if known is None else known
 
 
 @final

@@ -72,6 +72,10 @@ class Read(Expr):
     def children(self) -> tuple[Expr, ...]:
         return self.indices
 
+    @property
+    def place(self) -> object:
+        return self.tensor
+
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         if all(a is b for a, b in zip(self.indices, children, strict=True)):
             return self

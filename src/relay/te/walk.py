@@ -44,8 +44,8 @@ def variables(root: Expr) -> set[Var]:
 def structural_key(root: Expr, names: Mapping[Var, object] | None = None) -> tuple[object, ...]:
     """A hashable value, equal for expressions of equal structure over the same variables.
 
-    `names` gives variables a name to compare by, in place of their identity. Leaves that this
-    module does not know (reads, loads) compare by their own fields' identity.
+    `names` gives variables a name to compare by, in place of their identity. Reads and loads
+    compare by the identity of the tensor or buffer.
     """
     numbers: dict[tuple[object, ...], int] = {}
     done: dict[int, int] = {}
@@ -66,8 +66,7 @@ def structural_key(root: Expr, names: Mapping[Var, object] | None = None) -> tup
             case Reduce():
                 head = ("reduce", node.kind, _axes_key(node.axes), children)
             case _:
-                place = getattr(node, "buffer", None) or getattr(node, "tensor", node)
-                head = (type(node).__name__, (names or {}).get(place, place), children)  # type: ignore[call-overload]
+                head = (type(node).__name__, node.place, children)
         done[id(node)] = numbers.setdefault(head, len(numbers))
     return tuple(numbers)
 

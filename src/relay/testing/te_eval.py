@@ -286,16 +286,21 @@ def evaluate_te(
 
 
 def evaluate_operator(
-    declaration: Operator, arguments: Sequence[Array | tuple[Array, ...]]
+    declaration: Operator,
+    arguments: Sequence[Array | tuple[Array, ...]],
+    symbolic: bool = False,
 ) -> tuple[Array, ...]:
     """The results of an operator's `compute` on `arguments`, its only result in a 1-tuple.
 
-    Raises as `evaluate_te` does.
+    With `symbolic` the expressions are made without knowing a size. Raises as `evaluate_te` does.
     """
     bound: dict[te.Tensor, Array] = {}
 
     def placeholder(array: Array) -> te.Tensor:
-        tensor = te.placeholder(array.shape, dtypes.from_numpy(array.dtype), f"x{len(bound)}")
+        shape: Sequence[te.Dim] = array.shape
+        if symbolic:
+            shape = [te.Var(f"n{k}") for k in range(array.ndim)]
+        tensor = te.placeholder(shape, dtypes.from_numpy(array.dtype), f"x{len(bound)}")
         bound[tensor] = array
         return tensor
 

@@ -34,6 +34,7 @@ from relay.transform.pipelines import graph_pipeline
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_inference import SimplifyInference
+from relay.transform.sink_views import SinkViews
 from relay.transform.to_a_normal_form import ToANormalForm
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 from relay.transform.user_passes import function_pass, module_pass
@@ -64,6 +65,7 @@ __all__ = [
     "Sequential",
     "SimplifyExpr",
     "SimplifyInference",
+    "SinkViews",
     "SplitToSlices",
     "ToANormalForm",
     "ToGraphNormalForm",

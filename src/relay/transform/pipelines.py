@@ -16,6 +16,7 @@ from relay.transform.infer_type import InferType
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_inference import SimplifyInference
+from relay.transform.sink_views import SinkViews
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 
 
@@ -34,13 +35,15 @@ def fold() -> tuple[Pass, ...]:
     """Fewer and cheaper operators, the weights paying for it once."""
     return (
         FoldConstant(),  # statistics of batch norms become scales and shifts
-        EliminateCommonSubexpr(),  # before scales are folded: they need a single user
+        EliminateCommonSubexpr(),  # equal branches are one before scales look for single users
         CanonicalizeOps(),  # bias_add is an add like any other from here on
         SimplifyExpr(),  # constants to the right, neighbours merged
         BackwardFoldScaleAxis(),  # most scales follow a convolution
         ForwardFoldScaleAxis(),  # the rest may precede one
         SimplifyExpr(),  # what folding left behind: x * 1, two shifts in a row
+        SinkViews(),  # epilogues work on the rows of the product before them
         SplitToSlices(),  # slices fuse, a split with several results does not
+        SimplifyExpr(),  # views that have met
         FoldConstant(),  # what the rules made of constants
         EliminateCommonSubexpr(),  # equal calls that only simplification revealed
     )

@@ -28,6 +28,7 @@ class Module:
         self.target = target
         arm = target.triple.startswith(("aarch64", "arm64"))
         self.has_fma = target.has("fma") or arm
+        self.has_half = target.has("f16c") or arm
         self._declarations: dict[str, str] = {}
         self._functions: dict[str, str] = {}
 

@@ -13,7 +13,7 @@ from relay import dtypes
 from relay.codegen.llvm import scalar
 from relay.codegen.llvm.access import Access
 from relay.codegen.llvm.builder import FunctionBuilder
-from relay.codegen.llvm.index import LANE, Linear, Range
+from relay.codegen.llvm.index import LANE, Linear, Range, decide
 from relay.codegen.llvm.types import Value, constant, constant_vector, register_type
 from relay.loop.ir import Buffer, Load
 from relay.support.errors import InternalError
@@ -487,23 +487,6 @@ class Evaluator:
         bounds = (pick(x[0], y[0]), pick(x[1], y[1])) if x is not None and y is not None else None
         value = scalar.binary(self.builder, expr.op, self.materialise(a), self.materialise(b))
         return self._atom(value, bounds)
-
-
-def decide(op: str, known: Range) -> bool | None:
-    """Whether ``d op 0`` holds for every `d` in a range (True), for none (False), or for some."""
-    low, high = known
-    match op:
-        case "lt":
-            return True if high < 0 else False if low >= 0 else None
-        case "le":
-            return True if high <= 0 else False if low > 0 else None
-        case "gt":
-            return True if low > 0 else False if high <= 0 else None
-        case "ge":
-            return True if low >= 0 else False if high < 0 else None
-    if low == high == 0:
-        return op == "eq"
-    return op == "ne" if low > 0 or high < 0 else None
 
 
 def is_float_product(expr: Expr) -> bool:

@@ -30,5 +30,5 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     initialize()
     features = ",".join(f"+{name}" for name in target.features)
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=features, opt=3, reloc="pic", codemodel="small"
+        cpu=target.cpu, features=features, opt=2, reloc="pic", codemodel="small"
     )

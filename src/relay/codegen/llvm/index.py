@@ -68,3 +68,20 @@ class Linear:
             a, b = known[0] * coefficient, known[1] * coefficient
             low, high = low + min(a, b), high + max(a, b)
         return low, high
+
+
+def decide(op: str, known: Range) -> bool | None:
+    """Whether ``d op 0`` holds for every `d` in a range (True), for none (False), or for some."""
+    low, high = known
+    match op:
+        case "lt":
+            return True if high < 0 else False if low >= 0 else None
+        case "le":
+            return True if high <= 0 else False if low > 0 else None
+        case "gt":
+            return True if low > 0 else False if high <= 0 else None
+        case "ge":
+            return True if low >= 0 else False if high < 0 else None
+    if low == high == 0:
+        return op == "eq"
+    return op == "ne" if low > 0 or high < 0 else None

@@ -1,10 +1,10 @@
 """Elementary functions as vector code.
 
 For ``float32``, `exp log log2 log10 tanh sigmoid erf sin cos rsqrt pow` are our own: a range
-reduction and a polynomial, the same on scalars and on vectors, within 4 ulp of the exact value, with IEEE
-results at infinities, NaN, overflow and denormals. The coefficients are Chebyshev fits that
-``tools/fit_polynomials.py`` derives and prints. Everything else (the other functions, ``float64``,
-and sines of arguments beyond 1e9) calls the C mathematics library once a lane.
+reduction and a polynomial, the same on scalars and on vectors, within 4 ulp of the exact value,
+with IEEE results at infinities, NaN, overflow and denormals. The coefficients are Chebyshev fits
+that ``tools/fit_polynomials.py`` derives and prints. Everything else (the other functions,
+``float64``, and sines of arguments beyond 1e9) calls the C mathematics library once a lane.
 """
 
 import math

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from relay import dtypes
 from relay.codegen.llvm import math
 from relay.codegen.llvm.builder import FunctionBuilder
+from relay.codegen.llvm.narrow import NARROW, narrow, widen
 from relay.codegen.llvm.types import Value, constant
 from relay.support.errors import InternalError
 
-NARROW = ("float16", "bfloat16")
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "truncmod": "frem"}
 _INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
 _LOGIC = {
@@ -36,31 +36,6 @@ _ROUND = {
 
 
 # ---------------------------------------------------------------------- conversions
-
-
-def widen(b: FunctionBuilder, x: Value) -> Value:
-    """A ``float16`` or ``bfloat16`` as ``float32``, exactly."""
-    if x.const is not None:
-        return constant(x.const, "float32")
-    if x.dtype == "float16":
-        return b.convert("fpext", x, "float32")
-    wide = b.convert("zext", x, "uint32")
-    return b.bitcast(b.instruction("shl", wide, b.like(16, wide)), "float32")
-
-
-def narrow(b: FunctionBuilder, x: Value, dtype: str) -> Value:
-    """A ``float32`` rounded to the nearest `dtype`, ties to even."""
-    if x.const is not None:
-        return constant(x.const, dtype)
-    if dtype == "float16":
-        return b.convert("fptrunc", x, dtype)
-    bits = b.bitcast(x, "uint32")
-    odd = b.instruction("and", b.instruction("lshr", bits, b.like(16, bits)), b.like(1, bits))
-    rounded = b.instruction("add", b.instruction("add", bits, b.like(0x7FFF, bits)), odd)
-    quiet = b.instruction("or", bits, b.like(0x400000, bits))
-    is_nan = b.instruction("fcmp uno", x, x, "bool")
-    chosen = b.select(is_nan, quiet, rounded)
-    return b.convert("trunc", b.instruction("lshr", chosen, b.like(16, bits)), dtype)
 
 
 def cast(b: FunctionBuilder, x: Value, dtype: str) -> Value:

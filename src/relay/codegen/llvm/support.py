@@ -4,9 +4,12 @@ A pool is a set of threads that sit in ``relay_worker`` and share these words:
 
 - ``job``: a generation number times 4096 plus the number of threads that take part. A new job is
   published by one atomic store; a thread whose number is not below that count skips the job
-  without reading anything else, so the caller waits only for those that take part.
-- ``fn``, ``env``, ``n``: the job itself, stable until everybody who takes part has finished.
-- ``pending``: threads that have not finished. ``busy``: whether a caller owns the pool.
+  without reading anything else.
+- ``fn``, ``env``, ``n``: the job itself, stable until all its parts have been finished.
+- ``open``: for every part, the job it belongs to while nobody has begun it, else 0. Thread `i`
+  takes part `i` if it is still open. The caller, done with part 0, takes what is open still: it
+  waits only for threads that have begun, never for one that the system has not woken yet.
+- ``pending``: parts that are not finished. ``busy``: whether a caller owns the pool.
 - ``sleepers``: threads that have given up spinning and are parked.
 
 Threads spin for ``spins`` rounds, then park: on a futex on Linux, by ``WaitOnAddress`` on Windows,
@@ -42,6 +45,7 @@ _POOL = """
 @spins = internal global i32 1000, align 4
 @sleepers = internal global i32 0, align 128
 @ready = internal global i32 0, align 128
+@open = internal global [4096 x [16 x i32]] zeroinitializer, align 128
 @stop = internal global i32 0, align 4
 
 define internal void @share(i64 %id, i64 %parts) nounwind {
@@ -54,6 +58,13 @@ define internal void @share(i64 %id, i64 %parts) nounwind {
   %end = udiv i64 %next, %parts
   call void %fn(ptr %env, i64 %begin, i64 %end)
   ret void
+}
+
+define internal i1 @claim(i64 %part, i32 %job) nounwind {
+  %slot = getelementptr [4096 x [16 x i32]], ptr @open, i64 0, i64 %part
+  %pair = cmpxchg ptr %slot, i32 %job, i32 0 acquire monotonic
+  %mine = extractvalue { i32, i1 } %pair, 1
+  ret i1 %mine
 }
 
 define void @relay_parallel_for(ptr %fn, ptr %env, i64 %n) nounwind {
@@ -90,6 +101,15 @@ publish:
   %generation = and i32 %old, -4096
   %bumped = add i32 %generation, 4096
   %job = or i32 %bumped, %count
+  br label %open
+open:
+  %part = phi i64 [ 1, %publish ], [ %following, %open ]
+  %slot = getelementptr [4096 x [16 x i32]], ptr @open, i64 0, i64 %part
+  store atomic i32 %job, ptr %slot monotonic, align 4
+  %following = add i64 %part, 1
+  %further = icmp ult i64 %following, %parts
+  br i1 %further, label %open, label %announce
+announce:
   store atomic i32 %job, ptr @job seq_cst, align 4
   %asleep = load atomic i32, ptr @sleepers seq_cst, align 4
   %wake = icmp ne i32 %asleep, 0
@@ -99,9 +119,21 @@ rouse:
   br label %work
 work:
   call void @share(i64 0, i64 %parts)
-  br label %join
+  br label %scan
+scan:
+  %candidate = phi i64 [ 1, %work ], [ %successor, %scanned ]
+  %taken = call i1 @claim(i64 %candidate, i32 %job)
+  br i1 %taken, label %take, label %scanned
+take:
+  call void @share(i64 %candidate, i64 %parts)
+  %fewer_left = atomicrmw sub ptr @pending, i32 1 release
+  br label %scanned
+scanned:
+  %successor = add i64 %candidate, 1
+  %unscanned = icmp ult i64 %successor, %parts
+  br i1 %unscanned, label %scan, label %join
 join:
-  %round = phi i32 [ 0, %work ], [ %after, %again ]
+  %round = phi i32 [ 0, %scanned ], [ %after, %again ]
   %left = load atomic i32, ptr @pending acquire, align 4
   %done = icmp eq i32 %left, 0
   br i1 %done, label %release, label %wait
@@ -157,7 +189,10 @@ consider:
   %count = and i32 %job, 4095
   %parts = zext i32 %count to i64
   %member = icmp ult i64 %id, %parts
-  br i1 %member, label %work, label %skip
+  br i1 %member, label %try, label %skip
+try:
+  %mine = call i1 @claim(i64 %id, i32 %job)
+  br i1 %mine, label %work, label %skip
 skip:
   br label %idle
 work:

@@ -55,7 +55,7 @@ def from_onnx(
       values; other initializers, those that feed shapes among them, are constants still.
 
     ``main`` takes the inputs in the order of the model and returns its output, or a tuple of its
-    outputs. Values that do not depend on inputs are computed while importing, so that shapes are
+    outputs, whose names are the module's attribute ``output_names``. Values that do not depend on inputs are computed while importing, so that shapes are
     static. The span of an expression names the ONNX node it stands for.
 
     Raises `ImportModelError` when the model is not well formed or its inputs have open sizes, and
@@ -280,7 +280,9 @@ class _Importer:
         needed = {p for p in free_vars(body) if p in self.parameters} if self.parameters else set()
         weights = [p for p in self.parameters if p in needed]
         main = Function([*inputs, *weights], body, body.checked_type)
-        return IRModule.from_expr(main), {w.name_hint: self.parameters[w] for w in weights}
+        module = IRModule.from_expr(main)
+        module.attrs["output_names"] = tuple(o.name for o in self.graph.output)
+        return module, {w.name_hint: self.parameters[w] for w in weights}
 
     def _value(self, name: str) -> Expr:
         """The value called `name`; initializers are read when they are first asked for."""

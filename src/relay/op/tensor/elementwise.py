@@ -13,7 +13,7 @@ import numpy as np
 from relay import dtypes, te
 from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
-from relay.op.shapes import expect_kind
+from relay.op.shapes import expect_kind, te_size
 
 
 class UnaryOperator(Operator):
@@ -492,10 +492,7 @@ class NdarraySize(Operator):
         return TensorType((), self.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        size: te.Expr = te.const(1)
-        for dim in data.shape:
-            size = size * dim
-        return te.compute((), lambda: te.cast(size, self.dtype), "ndarray_size")
+        return te.compute((), lambda: te.cast(te_size(data.shape), self.dtype), "ndarray_size")
 
     def reference(self, data: Array) -> Array:
         return np.asarray(data.size, dtype=self.dtype)

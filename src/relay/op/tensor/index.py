@@ -16,6 +16,8 @@ from relay.op.shapes import (
     put_dtype,
     reference_dtype,
     show,
+    te_size,
+    te_unflatten,
     unify_dim,
 )
 from relay.support.errors import InputError, TypeInferenceError
@@ -82,11 +84,10 @@ class Take(Operator):
             return inside(index, size)
 
         if self.axis is None:
-            sizes = data.static_shape
-            total = int(np.prod(sizes))
+            total = te_size(data.shape)
             return te.compute(
                 indices.shape,
-                lambda *i: data(*te.unflatten_index(position(indices(*i), total), sizes)),
+                lambda *i: data(*te_unflatten(position(indices(*i), total), data.shape)),
                 "take",
             )
         axis, batch = self.axis % data.ndim, self._batch(indices.ndim)

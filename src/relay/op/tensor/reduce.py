@@ -15,7 +15,14 @@ import numpy as np
 from relay import dtypes, te
 from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.shapes import broadcast_shape, expect_kind, normalize_axes, put_ints
+from relay.op.shapes import (
+    broadcast_shape,
+    expect_kind,
+    normalize_axes,
+    put_ints,
+    te_broadcast_read,
+    te_size,
+)
 from relay.support.errors import TypeInferenceError
 
 
@@ -87,9 +94,7 @@ class Reduction(Operator):
 
     def count(self, data: te.Tensor, dtype: str) -> te.Expr:
         """How many elements are reduced into one, in `dtype`."""
-        total: te.Expr = te.const(1)
-        for k in self.axes(data.ndim):
-            total = total * data.shape[k]
+        total = te_size([data.shape[k] for k in self.axes(data.ndim)])
         value = te.constant_value(total)
         return te.cast(total, dtype) if value is None else te.const(value, dtype)
 
@@ -225,12 +230,8 @@ class Variance(Reduction):
         return TensorType(self.result_shape(tensor.shape), tensor.dtype)
 
     def compute(self, data: te.Tensor, mean: te.Tensor) -> te.Tensor:
-        skipped = data.ndim - mean.ndim
-
         def squared(i: Sequence[te.Expr], _: Sequence[te.Expr]) -> te.Expr:
-            center = mean(
-                *(0 if d == 1 else k for d, k in zip(mean.shape, i[skipped:], strict=True))
-            )
+            center = te_broadcast_read(mean, i, data.shape)
             distance = data(*i) - center
             return distance * distance
 

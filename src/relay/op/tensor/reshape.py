@@ -1,111 +1,23 @@
 """Operators that give the same elements another shape or order."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from relay import te
 from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
-from relay.ir.types import Any, Dim, TensorType, Type
-from relay.op.shapes import normalize_axes, normalize_axis, put, put_ints, show, size_of
+from relay.ir.types import TensorType, Type
+from relay.op.shapes import (
+    normalize_axes,
+    normalize_axis,
+    put,
+    put_ints,
+    show,
+    size_of,
+    te_unflatten,
+)
+from relay.op.tensor.newshape import resolve_shape, resolve_te_shape
 from relay.support.errors import TypeInferenceError
-
-
-def resolve_shape(
-    operator_name: str, shape: Sequence[Dim], newshape: Sequence[int], allowzero: bool = False
-) -> tuple[Dim, ...]:
-    """The shape that `newshape` stands for when applied to a tensor of `shape`.
-
-    0 copies a dimension (with `allowzero`: is a size), -1 is inferred from the rest (once at most),
-    -2 copies all remaining dimensions, -3 multiplies the next two, -4 splits one into the two sizes
-    that follow, of which one may be -1.
-
-    Raises `TypeInferenceError` when `newshape` does not fit.
-    """
-    result: list[Dim] = []
-    inferred: int | None = None
-    position = 0
-    derived = False  # whether an unknown size of the result is not simply that of the data
-
-    def wrong(why: str) -> TypeInferenceError:
-        return TypeInferenceError(
-            f"{operator_name}: newshape {tuple(newshape)} does not fit {show(shape)}: {why}"
-        )
-
-    def take() -> Dim:
-        nonlocal position
-        if position >= len(shape):
-            raise wrong("it refers to a dimension that is not there")
-        position += 1
-        return shape[position - 1]
-
-    items = iter(newshape)
-    for item in items:
-        if item > 0 or (item == 0 and allowzero):
-            result.append(item)
-            position += 1
-        elif item == 0:
-            result.append(take())
-        elif item == -1:
-            if inferred is not None:
-                raise wrong("-1 may appear once")
-            inferred = len(result)
-            result.append(1)
-            position += 1
-        elif item == -2:
-            result.extend(shape[position:])
-            position = len(shape)
-        elif item == -3:
-            pair = (take(), take())
-            result.append(size_of(pair))
-            derived = derived or isinstance(result[-1], Any)
-        elif item == -4:
-            whole = take()
-            left, right = next(items, None), next(items, None)
-            if left is None or right is None:
-                raise wrong("-4 must be followed by two sizes")
-            result.extend(_split_dim(whole, left, right, wrong))
-            derived = derived or isinstance(whole, Any)
-        else:
-            raise wrong(f"{item} has no meaning")
-    before, after = size_of(shape), size_of(result)
-    if inferred is not None:
-        if isinstance(before, Any) or isinstance(after, Any):
-            result[inferred] = Any() if derived else _cancel(shape, result)
-        elif after == 0 or before % after:
-            raise wrong(f"{before} elements cannot be divided into parts of {after}")
-        else:
-            result[inferred] = before // after
-    elif isinstance(before, int) and isinstance(after, int) and before != after:
-        raise wrong(f"it has {after} elements, the tensor has {before}")
-    return tuple(result)
-
-
-def _split_dim(
-    whole: Dim, left: int, right: int, wrong: Callable[[str], TypeInferenceError]
-) -> tuple[Dim, Dim]:
-    if left == -1 and right == -1:
-        raise wrong("of the two sizes after -4 only one may be -1")
-    known = right if left == -1 else left
-    if isinstance(whole, Any):
-        other: Dim = Any() if -1 in (left, right) else right
-    else:
-        if known <= 0 or whole % known or (-1 not in (left, right) and left * right != whole):
-            raise wrong(f"{whole} cannot be split into {left} and {right}")
-        other = whole // known
-    return (other, known) if left == -1 else (known, other)
-
-
-def _cancel(shape: Sequence[Dim], result: Sequence[Dim]) -> Dim:
-    """The size that -1 stands for where both shapes hold unknown sizes; usually unknown itself."""
-    unknown = [d for d in shape if isinstance(d, Any)]
-    if len(unknown) != 1 or sum(isinstance(d, Any) for d in result) != 1:
-        return Any()
-    # One unknown size on either side, copied from the data: it cancels.
-    before = math.prod(d for d in shape if isinstance(d, int))
-    after = math.prod(d for d in result if isinstance(d, int))
-    return before // after if after and before % after == 0 else Any()
 
 
 def dimension_groups(
@@ -147,12 +59,7 @@ def reshape_tensor(data: te.Tensor, shape: Sequence[te.Dim], name: str) -> te.Te
     groups = dimension_groups(old, new) if static else None
 
     def whole(*out: te.Expr) -> te.Expr:
-        position = te.flatten_index(out, shape)
-        indices: list[te.Expr] = []
-        for dim in reversed(data.shape):
-            indices.append(position % dim if len(indices) + 1 < data.ndim else position)
-            position = position // dim
-        return data(*reversed(indices))
+        return data(*te_unflatten(te.flatten_index(out, shape), data.shape))
 
     def grouped(*out: te.Expr) -> te.Expr:
         assert groups is not None
@@ -190,28 +97,8 @@ class Reshape(Operator):
         )
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        return reshape_tensor(data, self._te_shape(data), "reshape")
-
-    def _te_shape(self, data: te.Tensor) -> Sequence[te.Dim]:
-        known = [d if isinstance(d, int) else Any() for d in data.shape]
-        shape = resolve_shape(self.name, known, self.newshape, self.allowzero)
-        if not any(isinstance(d, Any) for d in shape):
-            return [d for d in shape if isinstance(d, int)]
-        symbols = [d for d in data.shape if not isinstance(d, int)]
-        unknown = sum(isinstance(d, Any) for d in shape)
-        if unknown == 1:
-            total: te.Expr = te.const(1)
-            for dim in data.shape:
-                total = total * dim
-            rest = math.prod(d for d in shape if isinstance(d, int))
-            return [d if isinstance(d, int) else total // rest for d in shape]
-        if unknown != len(symbols):
-            raise TypeInferenceError(
-                f"{self.name}: newshape {self.newshape} leaves several sizes unknown; "
-                "name all sizes but one"
-            )
-        remaining = iter(symbols)
-        return [d if isinstance(d, int) else next(remaining) for d in shape]
+        shape = resolve_te_shape(self.name, data.shape, self.newshape, self.allowzero)
+        return reshape_tensor(data, shape, "reshape")
 
     def reference(self, data: Array) -> Array:
         if self.allowzero or min(self.newshape, default=1) > 0:
@@ -267,28 +154,32 @@ class ReverseReshape(Operator):
         put_ints(self, "newshape")
         put(self, "allowzero", bool(self.allowzero))
 
-    def _shape(self, shape: Sequence[Dim]) -> tuple[Dim, ...]:
-        # Reversed, the two sizes after a -4 would come before it.
+    def _reversed(self) -> tuple[int, ...]:
+        """`newshape` from the right; a -4 stays in front of its two sizes."""
         items: list[int] = []
         position = 0
         while position < len(self.newshape):
-            item = self.newshape[position]
-            width = 3 if item == -4 else 1
-            group = self.newshape[position : position + width]
-            items = [group[0], *reversed(group[1:]), *items]
+            width = 3 if self.newshape[position] == -4 else 1
+            first, *sizes = self.newshape[position : position + width]
+            items = [first, *reversed(sizes), *items]
             position += width
-        return resolve_shape(self.name, shape[::-1], items, self.allowzero)[::-1]
+        return tuple(items)
 
     def infer(self, data: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        return TensorType(self._shape(tensor.shape), tensor.dtype)
+        turned = tensor.shape[::-1]
+        shape = resolve_shape(self.name, turned, self._reversed(), self.allowzero)
+        return TensorType(shape[::-1], tensor.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        shape = TensorType(self._shape(data.static_shape), data.dtype).concrete_shape
-        return reshape_tensor(data, shape, "reverse_reshape")
+        turned = data.shape[::-1]
+        shape = resolve_te_shape(self.name, turned, self._reversed(), self.allowzero)
+        return reshape_tensor(data, shape[::-1], "reverse_reshape")
 
     def reference(self, data: Array) -> Array:
-        return data.reshape(TensorType(self._shape(data.shape)).concrete_shape)
+        turned = data.shape[::-1]
+        shape = resolve_shape(self.name, turned, self._reversed(), self.allowzero)
+        return np.reshape(data, TensorType(shape[::-1]).concrete_shape)
 
 
 @operator("squeeze", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)

@@ -20,6 +20,7 @@ from relay.op.shapes import (
     reference_dtype,
     replaced,
     size_of,
+    te_size,
 )
 from relay.op.tensor.reshape import reshape_tensor
 
@@ -52,10 +53,7 @@ class Scan(Operator):
     ) -> te.Tensor:
         """The running `reduce` of `data`, beginning with `start`."""
         if self.axis is None:
-            total: te.Expr = te.const(1)
-            for dim in data.shape:
-                total = total * dim
-            data = reshape_tensor(data, (total,), "flat")
+            data = reshape_tensor(data, (te_size(data.shape),), "flat")
         axis = 0 if self.axis is None else self.axis % data.ndim
         dtype = self.dtype or data.dtype
 

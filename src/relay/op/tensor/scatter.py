@@ -18,6 +18,7 @@ from relay.op.shapes import (
     normalize_axis,
     replaced,
     show,
+    te_unflatten,
     unify_dim,
 )
 from relay.op.tensor.index import check_inside
@@ -69,12 +70,8 @@ def scatter(
             return te.binary(_COMBINE[mode][0], data(*out), found(*out))
         number = found(*out)
         sizes = [_size(a) for a in axes_of()]
-        chosen: list[te.Expr] = []
-        for size in reversed(sizes):
-            chosen.append(number % size if len(chosen) + 1 < len(sizes) else number)
-            number = number // size
-        value = update(out, chosen[::-1])
-        return te.select(found(*out) >= 0, value, data(*out))
+        value = update(out, te_unflatten(number, sizes))
+        return te.select(number >= 0, value, data(*out))
 
     return te.compute(data.shape, element, name)
 

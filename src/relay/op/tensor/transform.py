@@ -16,8 +16,11 @@ from relay.op.shapes import (
     put_ints,
     replaced,
     show,
+    size_of,
     te_broadcast_read,
     te_broadcast_shape,
+    te_size,
+    te_unflatten,
     unify_dim,
 )
 from relay.support.errors import TypeInferenceError
@@ -95,14 +98,19 @@ class CollapseSumLike(Operator):
 
     def compute(self, data: te.Tensor, collapse_type: te.Tensor) -> te.Tensor:
         lead = data.ndim - collapse_type.ndim
-        over = {
-            k: te.reduce_axis(data.shape[k], f"r{k}")
-            for k in range(data.ndim)
-            if k < lead or (collapse_type.shape[k - lead] == 1 and data.shape[k] != 1)
-        }
+        over: dict[int, te.Axis] = {}
+        for k, size in enumerate(data.shape):
+            kept = 1 if k < lead else collapse_type.shape[k - lead]
+            if kept is not size and kept != size:
+                # Of a size that is unknown, only at run time it shows whether it is summed over.
+                extent = te.select(te.equal(kept, 1), size, te.const(1))
+                over[k] = te.reduce_axis(extent, f"r{k}")
 
         def element(*out: te.Expr) -> te.Expr:
-            index = [over[k].var if k in over else out[k - lead] for k in range(data.ndim)]
+            index = [
+                (out[k - lead] if k >= lead else te.const(0)) + (over[k].var if k in over else 0)
+                for k in range(data.ndim)
+            ]
             return te.reduce_sum(data(*index), list(over.values())) if over else data(*index)
 
         return te.compute(collapse_type.shape, element, "collapse_sum_like")
@@ -185,9 +193,9 @@ class Repeat(Operator):
     def infer(self, data: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         if self.axis is None:
-            known = TensorType(tensor.shape).is_static
-            size: Dim = int(np.prod(tensor.concrete_shape)) * self.repeats if known else Any()
-            return TensorType((size,), tensor.dtype)
+            size = size_of(tensor.shape)
+            total: Dim = size * self.repeats if isinstance(size, int) else size
+            return TensorType((total,), tensor.dtype)
         shape = list(tensor.shape)
         axis = normalize_axis(self.name, self.axis, len(shape))
         old = shape[axis]
@@ -196,10 +204,10 @@ class Repeat(Operator):
 
     def compute(self, data: te.Tensor) -> te.Tensor:
         if self.axis is None:
-            sizes = data.static_shape
-            total = int(np.prod(sizes)) * self.repeats
             return te.compute(
-                (total,), lambda i: data(*te.unflatten_index(i // self.repeats, sizes)), "repeat"
+                (te_size(data.shape) * self.repeats,),
+                lambda i: data(*te_unflatten(i // self.repeats, data.shape)),
+                "repeat",
             )
         axis = self.axis % data.ndim
         shape = [d * self.repeats if k == axis else d for k, d in enumerate(data.shape)]

@@ -1,0 +1,113 @@
+"""The graph executor behind `relay.create_executor`: compile, then call like a Python function."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from relay.executor.build import as_module, build
+from relay.executor.interpreter import Argument, bind_arguments
+from relay.ir.expr import Expr, Function, GlobalVar, Var
+from relay.ir.module import IRModule
+from relay.ir.types import FuncType, TensorType, TupleType, Type
+from relay.ir.visit import bind
+from relay.runtime.device import Device, cpu
+from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
+from relay.support.errors import InputError
+from relay.target import Target
+
+Result: TypeAlias = "NDArray | tuple[Result, ...]"
+
+
+class CompiledFunction:
+    """A compiled function: called with arrays by position or by name, returns arrays.
+
+    Takes NumPy arrays, `NDArray`, arrays of any library that speaks DLPack, numbers and lists; gives
+    an `NDArray`, or a tuple (of tuples) of them where the function's result is one. Each result has
+    memory of its own. Raises `InputError` for missing, unknown and unfit arguments.
+    """
+
+    def __init__(
+        self,
+        module: IRModule,
+        device: Device,
+        target: Target | str | None,
+        params: Mapping[str, Argument],
+    ) -> None:
+        self._module = build(module, target)["default"](device)
+        main = module["main"]
+        self._variables = main.params
+        self._params = dict(params)
+        type_ = main.checked_type
+        assert isinstance(type_, FuncType)
+        self._type = type_.ret_type
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Result:
+        """Run the function once."""
+        named = {**self._params, **{k: _shared(v) for k, v in kwargs.items()}}
+        values = bind_arguments(self._variables, [_shared(a) for a in args], named)
+        arrays = [v for v in values if isinstance(v, NDArray)]
+        return _nested(self._type, iter(self._module(*arrays)))
+
+
+class GraphExecutor:
+    """Compiles functions of `mod` for `target` and runs them on `device` (Relay's GraphExecutor).
+
+    `params` are values of parameters of ``@main`` by name; they stay arguments that a call may
+    override. (`relay.build` makes constants of them, which is faster.)
+    """
+
+    def __init__(
+        self,
+        mod: IRModule | None = None,
+        device: object = None,
+        target: object = None,
+        params: Mapping[str, Argument] | None = None,
+    ) -> None:
+        if target is not None and not isinstance(target, Target | str):
+            raise InputError(f'expected "llvm" or a relay.target.Target, not {target!r}')
+        if device is not None and not isinstance(device, Device):
+            raise InputError(f"expected a device, such as relay.cpu(0), not {device!r}")
+        self.mod = IRModule() if mod is None else mod
+        self.device = cpu(0) if device is None else device
+        self.target = target
+        self.params = dict(params or {})
+
+    def evaluate(
+        self, expr: Expr | None = None, binds: Mapping[Var, Argument] | None = None
+    ) -> "CompiledFunction | Result":
+        """`expr`, by default ``@main`` of the module, compiled.
+
+        A function comes back as a `CompiledFunction`; the value of any other expression, whose free
+        variables `binds` gives, as an `NDArray` or a tuple of them.
+
+        Raises what `relay.build` raises, and `InputError` for unfit values in `binds`.
+        """
+        root = self.mod.get_global_var("main") if expr is None else expr
+        if isinstance(root, GlobalVar):
+            module = self.mod.with_function("main", self.mod[root])
+            params = self.params if root.name_hint == "main" else {}
+            return CompiledFunction(module, self.device, self.target, params)
+        if isinstance(root, Function):
+            root = bind(root, {})
+            module = as_module(root)
+            module = self.mod.with_function("main", module["main"])
+            return CompiledFunction(module, self.device, self.target, {})
+        values = dict(binds or {})
+        module = self.mod.with_function("main", Function(list(values), root))
+        return CompiledFunction(module, self.device, self.target, {})(*values.values())
+
+
+def _shared(value: Any) -> Any:
+    """`value`, or where it is an array of another library, an array that shares its memory."""
+    if isinstance(value, NDArray | np.ndarray | np.generic):
+        return value
+    return from_dlpack(value) if isinstance(value, SupportsDLPack) else value
+
+
+def _nested(type_: Type, arrays: Iterator[NDArray]) -> Result:
+    """The next of `arrays` as a value of type `type_`."""
+    if isinstance(type_, TensorType):
+        return next(arrays)
+    assert isinstance(type_, TupleType)
+    return tuple(_nested(field, arrays) for field in type_.fields)
