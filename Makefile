@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 help:
 	@echo "make demo    recognise handwritten digits with a compiled ONNX model"
 	@echo "make test    run the tests (JOBS=$(JOBS) processes)"
-	@echo "make bless   rewrite the expected part of the text tests"
+	@echo "make bless   rewrite the expected part of the text tests and the documentation"
 	@echo "make lint    formatting, lint, types, import layers, size budgets"
 	@echo "make format  rewrite the sources in the house format"
 	@echo "make docs    build the documentation into site/"
@@ -30,7 +30,7 @@ test: $(STAMPS)/test
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 bless: $(STAMPS)/test
-	$(BIN)/python -m pytest -q --bless tests/text
+	$(BIN)/python -m pytest -q --bless tests/text tests/docs
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff format --check
@@ -44,7 +44,7 @@ format: $(STAMPS)/lint
 	$(BIN)/ruff check --fix
 
 docs: $(STAMPS)/docs
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 bench: $(STAMPS)/bench
 	$(BIN)/python -m benchmarks $(ARGS)

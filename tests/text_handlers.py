@@ -2,7 +2,8 @@
 
 In a `.relay` file a step is `parse` (nothing beyond parsing), `infer` (type inference) or a pass of
 `relay.transform` by its name in kebab case, with the constructor's arguments as options. In a
-`.loop` file a step is one of `LOOP_STEPS`.
+`.loop` file a step is one of `LOOP_STEPS`; a program to be scheduled is followed by the line
+``// ---- steps`` and a trace. What the schedule gives must compute the same as the program.
 """
 
 import re
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from relay.ir.module import IRModule
 
 import relay
 import relay.loop
+import relay.schedule
 import relay.transform
+from relay.ir.module import IRModule
 from relay.ir.types import TensorType, TupleType, Type
 from relay.loop.ir import Func
 from relay.support.errors import RelayError
@@ -69,12 +71,30 @@ def relay_step(step: Step) -> RelayStep:
     return known[name](**step.options)
 
 
-def loop_parse(function: Func) -> Func:
+STEPS_MARKER = "// ---- steps"
+"""In a `.loop` file, what stands before the trace that a `schedule` step takes."""
+
+
+def loop_parse(function: Func, trace: str) -> Func:
     return function
 
 
-LOOP_STEPS: dict[str, Callable[..., Func]] = {"loop-parse": loop_parse}
-"""From loop function (and options) to loop function."""
+def schedule(function: Func, trace: str) -> Func:
+    """`function` after the schedule steps of `trace`, one a line."""
+    return relay.schedule.replay(function, relay.schedule.parse(trace)).func
+
+
+def finish(function: Func, trace: str) -> Func:
+    """`function` after the schedule steps of `trace`, without loops of one iteration."""
+    return relay.schedule.replay(function, relay.schedule.parse(trace)).finish()
+
+
+LOOP_STEPS: dict[str, Callable[..., Func]] = {
+    "loop-parse": loop_parse,
+    "schedule": schedule,
+    "finish": finish,
+}
+"""From loop function and trace (and options) to loop function."""
 
 
 def parse_relay(path: Path, program: str) -> IRModule:
@@ -91,9 +111,10 @@ def run_relay(path: Path, program: str, steps: Sequence[Step]) -> IRModule:
 
 def run_loop(path: Path, program: str, steps: Sequence[Step]) -> Func:
     """The loop function that the steps make of the program of a `.loop` file."""
+    program, _, trace = program.partition(STEPS_MARKER)
     function = relay.loop.parse(program, path.name)
     for step in steps:
-        function = LOOP_STEPS[step.name](function, **step.options)
+        function = LOOP_STEPS[step.name](function, trace, **step.options)
     return function
 
 
@@ -120,6 +141,7 @@ def check_round_trip(path: Path, program: str, steps: Sequence[Step]) -> None:
             text = str(function)
             if str(relay.loop.parse(text, "printed")) != text:
                 raise MismatchError(f"prints differently once it has been parsed back:\n{text}")
+        check_loop_execution(path, program, steps)
         return
     for module in (run_relay(path, program, ()), run_relay(path, program, steps)):
         text = module.astext(show_meta_data=True)
@@ -128,6 +150,21 @@ def check_round_trip(path: Path, program: str, steps: Sequence[Step]) -> None:
             raise MismatchError(
                 f"parses back to something else:\n{text}\nwhich is:\n{again.astext()}"
             )
+
+
+def check_loop_execution(path: Path, program: str, steps: Sequence[Step]) -> None:
+    """Before and after the steps a loop program computes the same of the same random inputs."""
+    if all(step.name == "loop-parse" for step in steps):
+        return
+    before, after = run_loop(path, program, ()), run_loop(path, program, steps)
+    relay.loop.verify(after)
+    rng = np.random.default_rng(SEED)
+    taken = before.params[: len(before.params) - before.outputs]
+    inputs = [rng.standard_normal(b.shape).astype(b.dtype) for b in taken]
+    wanted = relay.loop.run(before, *inputs)
+    given = [a.reshape(b.shape) for a, b in zip(inputs, after.params, strict=False)]
+    for old, new in zip(wanted, relay.loop.run(after, *given), strict=True):
+        np.testing.assert_allclose(new.reshape(old.shape), old, rtol=RTOL, atol=ATOL)
 
 
 def random_input(type_: Type, rng: np.random.Generator) -> object:

@@ -4,7 +4,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 import relay
 
@@ -16,11 +15,10 @@ class Session:
 
     def __init__(self, path: Path, threads: int) -> None:
         relay.runtime.threads.set_num_threads(threads)
-        model = onnx.load(path)
-        mod, params = relay.frontend.from_onnx(model)
-        library = relay.build(mod, target=relay.target.Target.host(), params=params)
-        self._outputs = range(len(model.graph.output))
+        mod, params = relay.frontend.from_onnx(path)
+        library = relay.build(mod, params=params)
         self._module = library["default"](relay.cpu(0))
+        self._outputs = range(self._module.get_num_outputs())
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         module = self._module

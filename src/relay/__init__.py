@@ -14,8 +14,25 @@ The operators of `relay.op` are also here by their own names (``relay.add``); `r
 import importlib
 from typing import TYPE_CHECKING, Final
 
-from relay import analysis, dtypes, infer, ir, op, target, transform
+from relay import (
+    adt,
+    dtypes,
+    expr,
+    expr_functor,
+    function,
+    infer,
+    ir,
+    loops,
+    op,
+    prelude,
+    runtime,
+    scope_builder,
+    target,
+    ty,
+    type_functor,
+)
 from relay.infer import fromtext, infer_expr, infer_types, parse, parse_expr
+from relay.ir.adt import Constructor, TypeData
 from relay.ir.equal import assert_structural_equal, structural_equal, structural_hash
 from relay.ir.expr import (
     Call,
@@ -34,50 +51,72 @@ from relay.ir.expr import (
     var,
 )
 from relay.ir.functor import ExprFunctor, ExprMutator, ExprVisitor
+from relay.ir.match import Clause, Match
 from relay.ir.module import IRModule
+from relay.ir.patterns import (
+    Pattern,
+    PatternConstructor,
+    PatternTuple,
+    PatternVar,
+    PatternWildcard,
+)
 from relay.ir.printer import astext
+from relay.ir.reference import RefCreate, RefRead, RefWrite
+from relay.ir.type_functor import TypeFunctor, TypeMutator, TypeVisitor
 from relay.ir.types import (
     Any,
     FuncType,
     GlobalTypeVar,
     IncompleteType,
     RefType,
+    ShapeVar,
+    SizeVar,
     TensorType,
     TupleType,
     Type,
     TypeCall,
+    TypeConstraint,
     TypeKind,
+    TypeRelation,
     TypeVar,
     scalar_type,
 )
 from relay.ir.visit import bind
-from relay.op import nn
+from relay.op import annotation, nn
+from relay.prelude import Prelude
 from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray
+from relay.scope_builder import ScopeBuilder
 from relay.support.errors import RelayError
 from relay.support.source import Span
 
 if TYPE_CHECKING:
-    from relay import executor, frontend, testing
+    from relay import analysis, dataflow_pattern, executor, frontend, testing, transform
     from relay.executor import create_executor
     from relay.executor.build import build
+    from relay.executor.graph import load
 
 Module = IRModule
 """The name of `IRModule` in Relay 0.5 and 0.6."""
 
 _LAZY: Final = {
+    "analysis": None,
     "build": "relay.executor.build",
     "create_executor": "relay.executor",
     "executor": None,
     "frontend": None,
+    "load": "relay.executor.graph",
     "testing": None,
+    "transform": None,
 }
 """Public name -> the module that has it; None where it is a module of its own."""
 
 __all__ = [
     "Any",
     "Call",
+    "Clause",
     "Constant",
+    "Constructor",
     "Device",
     "Expr",
     "ExprFunctor",
@@ -91,11 +130,24 @@ __all__ = [
     "If",
     "IncompleteType",
     "Let",
+    "Match",
     "Module",
     "NDArray",
     "Op",
+    "Pattern",
+    "PatternConstructor",
+    "PatternTuple",
+    "PatternVar",
+    "PatternWildcard",
+    "Prelude",
+    "RefCreate",
+    "RefRead",
     "RefType",
+    "RefWrite",
     "RelayError",
+    "ScopeBuilder",
+    "ShapeVar",
+    "SizeVar",
     "Span",
     "TempExpr",
     "TensorType",
@@ -104,10 +156,18 @@ __all__ = [
     "TupleType",
     "Type",
     "TypeCall",
+    "TypeConstraint",
+    "TypeData",
+    "TypeFunctor",
     "TypeKind",
+    "TypeMutator",
+    "TypeRelation",
     "TypeVar",
+    "TypeVisitor",
     "Var",
+    "adt",
     "analysis",
+    "annotation",
     "assert_structural_equal",
     "astext",
     "bind",
@@ -115,24 +175,35 @@ __all__ = [
     "const",
     "cpu",
     "create_executor",
+    "dataflow_pattern",
     "dtypes",
     "executor",
+    "expr",
+    "expr_functor",
     "fromtext",
     "frontend",
+    "function",
     "infer",
     "infer_expr",
     "infer_types",
     "ir",
+    "load",
+    "loops",
     "nn",
     "op",
     "parse",
     "parse_expr",
+    "prelude",
+    "runtime",
     "scalar_type",
+    "scope_builder",
     "structural_equal",
     "structural_hash",
     "target",
     "testing",
     "transform",
+    "ty",
+    "type_functor",
     "var",
 ]
 

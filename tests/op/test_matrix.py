@@ -5,19 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from op import compiled, records, records_nn
+from op import compiled, gradients, records, records_edges, records_gradient, records_marks, records_nn
 from op.record import Array, Record, Value
 from relay.executor import create_executor
 from relay.ir.equal import assert_structural_equal
-from relay.ir.expr import Function, Op
+from relay.ir.expr import Expr, Function, Op, Tuple, TupleGetItem, const
 from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.parser import parse
-from relay.ir.types import TensorType, flatten_tensor_types
+from relay.ir.types import TensorType, TupleType, flatten_tensor_types
 from relay.op import list_names
+from relay.target import Target
 from relay.testing import evaluate_operator
 
-RECORDS: list[Record] = [*records.RECORDS, *records_nn.RECORDS]
+RECORDS: list[Record] = [
+    *records.RECORDS,
+    *records_nn.RECORDS,
+    *records_gradient.RECORDS,
+    *records_edges.RECORDS,
+    *records_marks.RECORDS,
+]
+
+NARROW = compiled.narrow_targets()
 
 #: Operators without a record, and why.
 EXEMPT: dict[str, str] = {**records.EXEMPT, **records_nn.EXEMPT}
@@ -120,16 +129,91 @@ def test_interpreter(record: Record) -> None:
     assert_close(record, [r.numpy() for r in results], expected_of(record))
 
 
-@pytest.mark.skipif(compiled.UNAVAILABLE is not None, reason=str(compiled.UNAVAILABLE))
-@pytest.mark.parametrize("record", RECORDS, ids=str)
-def test_compiled(record: Record) -> None:
+def check_compiled(record: Record, target: Target | None = None, level: int = 3) -> None:
     unless_skipped(record, "compiled")
     declaration = declaration_of(record)
     if "compute" in declaration.missing:
         pytest.skip(declaration.missing["compute"])
     call, variables = record.call()
-    found = compiled.run_compiled(call, variables, flat(record.arrays()))
+    found = compiled.run_compiled(call, variables, flat(record.arrays()), target, level)
     assert_close(record, found, expected_of(record))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_compiled(record: Record) -> None:
+    check_compiled(record)
+
+
+@pytest.mark.parametrize("record", {r.op: r for r in reversed(RECORDS)}.values(), ids=str)
+def test_compiled_without_passes(record: Record) -> None:
+    check_compiled(record, level=0)
+
+
+@pytest.mark.parametrize("target", NARROW.values(), ids=NARROW)
+@pytest.mark.parametrize("record", {r.op: r for r in RECORDS}.values(), ids=str)
+def test_compiled_for_older_machines(record: Record, target: Target) -> None:
+    check_compiled(record, target)
+
+
+SMOOTH = [*records.RECORDS, *records_nn.RECORDS, *records_gradient.RECORDS]
+
+
+@pytest.mark.parametrize("record", SMOOTH, ids=str)
+def test_gradient(record: Record) -> None:
+    """The gradient against central finite differences, in float64 at smooth points."""
+    unless_skipped(record, "gradient")
+    if "gradient" in declaration_of(record).missing:
+        pytest.skip(declaration_of(record).missing["gradient"])
+    smooth = gradients.as_float64(record)
+    if smooth is None:
+        pytest.skip("nothing to differentiate by")
+    call, variables = smooth.call()
+    arrays = flat(smooth.arrays())
+    declaration = declaration_of(smooth)
+    outputs = flatten_tensor_types(call.checked_type)
+    if all(t.dtype != "float64" for t in outputs):
+        pytest.skip("the result is not floating point: no gradient reaches it")
+    weights = gradients.weights_of(outputs)
+
+    def number(*moved: Array) -> float:
+        values = gradients.variables_with(variables, moved)
+        results = as_tuple(gradients.evaluate(call, values))
+        return sum(
+            float(np.sum(r * w))
+            for r, w, t in zip(results, weights, outputs, strict=True)
+            if t.dtype == "float64"
+        )
+
+    by = [a.dtype == np.float64 for a in arrays]
+    expected = gradients.differences(number, arrays, by)
+    parts = [const(np.asarray(w, t.dtype)) for w, t in zip(weights, outputs, strict=True)]
+    grad = Tuple(parts) if isinstance(call.checked_type, TupleType) else parts[0]
+    found = declaration.gradient(grad, call, *call.args)
+    assert len(found) == len(call.args)
+    leaves: list[Expr | None] = []
+    for argument, part in zip(call.args, found, strict=True):
+        if isinstance(argument, Tuple):
+            fields = range(len(argument.fields))
+            leaves += [None if part is None else TupleGetItem(part, k) for k in fields]
+        else:
+            leaves.append(part)
+    values = gradients.variables_with(variables, arrays)
+    for variable, leaf, slope, wanted in zip(variables, leaves, expected, by, strict=True):
+        if not wanted:
+            continue
+        if leaf is not None:
+            assert leaf.checked_type == variable.checked_type
+        array = np.zeros_like(slope) if leaf is None else gradients.evaluate(leaf, values)
+        np.testing.assert_allclose(array, slope, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in list_names() if not n.startswith("test.")])
+def test_every_operator_has_a_gradient_or_a_reason(name: str) -> None:
+    declaration = Op.get(name).declaration
+    assert isinstance(declaration, type)
+    assert issubclass(declaration, Operator)
+    declared = declaration.gradient is not Operator.gradient
+    assert declared or declaration.piecewise_constant or "gradient" in declaration.missing
 
 
 def test_every_operator_has_a_record() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relay.runtime.device import Device, cpu
-from relay.runtime.memory import is_aligned
+from relay.runtime.memory import aligned_empty, is_aligned, owned
 from relay.runtime.ndarray import NDArray, array, empty, from_dlpack
 from relay.support.errors import InputError
 
@@ -78,3 +78,13 @@ def test_dlpack_with_torch():
     assert u.tolist() == [1, 2, 3]
     with pytest.raises(InputError, match="DLPack"):
         from_dlpack(torch.zeros(2, dtype=torch.bfloat16))
+
+
+def test_views_that_keep_more_alive_than_they_show_are_copied():
+    array = aligned_empty((64, 64), "float32")
+    for whole in (array, array.T, array.reshape(16, 256), array.reshape(32, 2, 64).swapaxes(0, 2)):
+        assert owned(whole) is whole
+    for part in (array[:8], array[:, 3]):
+        kept = owned(part)
+        assert kept.base is None
+        np.testing.assert_array_equal(kept, part)

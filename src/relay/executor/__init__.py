@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from relay.executor.graph import GraphFactory, GraphModule
     from relay.executor.graph_executor import GraphExecutor
     from relay.executor.interpreter import Interpreter
+    from relay.executor.vm import VMExecutor
 
 _LAZY: Final = {
     "GraphExecutor": "relay.executor.graph_executor",
     "GraphFactory": "relay.executor.graph",
     "GraphModule": "relay.executor.graph",
     "Interpreter": "relay.executor.interpreter",
+    "VMExecutor": "relay.executor.vm",
 }
 """Public name -> the module that has it."""
 
-_KINDS: Final = {"debug": "Interpreter", "graph": "GraphExecutor"}
+_KINDS: Final = {"debug": "Interpreter", "graph": "GraphExecutor", "vm": "VMExecutor"}
 """Kind of executor -> its class."""
 
 
@@ -41,8 +43,8 @@ def create_executor(
 ) -> Executor:
     """An executor for `mod`: ``create_executor("graph", mod).evaluate()(x)``.
 
-    `kind` is ``"debug"``, the reference interpreter, or ``"graph"``, which compiles the program for
-    `target`. `params` are values of parameters of ``@main`` by name. Raises `RelayError` for
+    `kind` is ``"debug"``, the reference interpreter; ``"graph"``, which compiles straight-line
+    programs for `target`; or ``"vm"``, which compiles the whole language. `params` are values of parameters of ``@main`` by name. Raises `RelayError` for
     another `kind`.
     """
     if kind not in _KINDS:
@@ -61,6 +63,7 @@ __all__ = [
     "GraphFactory",
     "GraphModule",
     "Interpreter",
+    "VMExecutor",
     "create_executor",
 ]
 

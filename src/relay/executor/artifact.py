@@ -4,7 +4,7 @@ The file is a zip archive whose members are stored as they are:
 
 - ``constants.bin``: the constants one after the other, each at a multiple of 64 bytes of the file,
   so that a reader maps them into memory and uses them in place;
-- ``objects/NAME.o``: an object file for each kernel, and one for the entry point;
+- ``objects/NUMBER.NAME.o``: an object file for each kernel, and one for the entry point;
 - ``manifest.json``: see `relay.executor.manifest`. Its SHA-256 is the comment of the archive.
 
 Nothing in the file is used before its size and checksum are right. Checksums tell damage from
@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
+from relay.codegen.llvm.entry import SYMBOL
 from relay.executor.manifest import Manifest, Placed, Stored, decode, encode
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import ALIGNMENT
@@ -105,8 +106,8 @@ def _write(artifact: Artifact, stream: BinaryIO) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         constants, tensors = _write_constants(artifact.constants, archive)
         objects = {}
-        for name, image in artifact.objects.items():
-            file = f"objects/{re.sub(r'[^A-Za-z0-9_.]', '_', name)}.o"
+        for number, (name, image) in enumerate(artifact.objects.items()):
+            file = f"objects/{number}.{re.sub(r'[^A-Za-z0-9_.]', '_', name)}.o"
             archive.writestr(_member(file), image)
             objects[file] = Stored(len(image), hashlib.sha256(image).hexdigest())
         manifest = encode(
@@ -167,7 +168,7 @@ def _write_constants(
         for array in constants:
             put(bytes(-size % ALIGNMENT))
             tensors.append(Placed(dtypes.from_numpy(array.dtype), array.shape, size))
-            put(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            put(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return Stored(size, digest.hexdigest()), tuple(tensors)
 
 
@@ -252,6 +253,8 @@ def _read(data: npt.NDArray[np.uint8]) -> Artifact:
         ) from None
     if not comment.startswith(_SEAL):
         raise ArtifactError("it is a zip archive, but not a compiled model as relay writes it")
+    if len(comment) != len(_seal(b"")):
+        raise ArtifactError("it is cut off or damaged: the comment at its end is not complete")
     members = dict(_members(data, infos))
     if _MANIFEST not in members:
         raise ArtifactError(f"it lacks {_MANIFEST}")
@@ -263,15 +266,13 @@ def _read(data: npt.NDArray[np.uint8]) -> Artifact:
     if members.keys() != names or len(infos) != len(names):
         odd = ", ".join(sorted(members.keys() ^ names)) or "a member that is there twice"
         raise ArtifactError(f"its members are not those that the manifest names: {odd}")
-    if len(manifest.objects) != len(manifest.kernels) + 1:
+    if len(manifest.objects) != len({*manifest.kernels, SYMBOL}):
         raise ArtifactError("it does not have an object for each kernel and one for the entry")
     constants = _checked(members, _CONSTANTS, manifest.constants)
-    if manifest.tensors and constants.ctypes.data % ALIGNMENT:
-        raise ArtifactError(f"{_CONSTANTS} is not aligned: the archive was packed anew")
     images = [_checked(members, f, part).tobytes() for f, part in manifest.objects.items()]
     return Artifact(
         target=manifest.target,
-        objects=dict(zip([*manifest.kernels, ""], images, strict=True)),
+        objects=dict(zip([*manifest.kernels, SYMBOL], images, strict=True)),
         constants=tuple(_tensor(constants, place) for place in manifest.tensors),
         inputs=manifest.inputs,
         outputs=manifest.outputs,

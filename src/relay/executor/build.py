@@ -107,7 +107,8 @@ def lower_module(
 def _with_output_names(lowered: Lowered, module: IRModule) -> Lowered:
     """`lowered` with its outputs called as the module's attribute ``output_names`` says."""
     names = module.attrs.get("output_names")
-    if not isinstance(names, tuple) or len(set(names)) != len(lowered.outputs):
+    count = len(lowered.outputs)
+    if not isinstance(names, tuple) or not len(names) == len(set(names)) == count:
         return lowered
     outputs = tuple(
         replace(spec, name=str(name)) for spec, name in zip(lowered.outputs, names, strict=True)

@@ -65,7 +65,6 @@ class GraphFactory:
             )
         )
 
-
     def export_library(self, path: str | os.PathLike[str]) -> None:
         """Write this program to the file `path` (by custom ``model.rly``), for `relay.load`.
 

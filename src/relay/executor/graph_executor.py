@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from relay.executor.build import as_module, build
+from relay.executor.build import bind_params, build
 from relay.executor.interpreter import Argument, bind_arguments
 from relay.ir.expr import Expr, Function, GlobalVar, Var
 from relay.ir.module import IRModule
 from relay.ir.types import FuncType, TensorType, TupleType, Type
-from relay.ir.visit import bind
 from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
 from relay.support.errors import InputError
@@ -22,9 +22,9 @@ Result: TypeAlias = "NDArray | tuple[Result, ...]"
 class CompiledFunction:
     """A compiled function: called with arrays by position or by name, returns arrays.
 
-    Takes NumPy arrays, `NDArray`, arrays of any library that speaks DLPack, numbers and lists; gives
-    an `NDArray`, or a tuple (of tuples) of them where the function's result is one. Each result has
-    memory of its own. Raises `InputError` for missing, unknown and unfit arguments.
+    Takes NumPy arrays, `NDArray`, arrays of any library that speaks DLPack, numbers and lists.
+    Gives an `NDArray`, or a tuple (of tuples) of them where the function's result is one. Each
+    result has memory of its own. Raises `InputError` for missing, unknown and unfit arguments.
     """
 
     def __init__(
@@ -32,19 +32,17 @@ class CompiledFunction:
         module: IRModule,
         device: Device,
         target: Target | str | None,
-        params: Mapping[str, Argument],
     ) -> None:
         self._module = build(module, target)["default"](device)
         main = module["main"]
         self._variables = main.params
-        self._params = dict(params)
         type_ = main.checked_type
         assert isinstance(type_, FuncType)
         self._type = type_.ret_type
 
     def __call__(self, *args: Any, **kwargs: Any) -> Result:
         """Run the function once."""
-        named = {**self._params, **{k: _shared(v) for k, v in kwargs.items()}}
+        named = {k: _shared(v) for k, v in kwargs.items()}
         values = bind_arguments(self._variables, [_shared(a) for a in args], named)
         arrays = [v for v in values if isinstance(v, NDArray)]
         return _nested(self._type, iter(self._module(*arrays)))
@@ -53,8 +51,7 @@ class CompiledFunction:
 class GraphExecutor:
     """Compiles functions of `mod` for `target` and runs them on `device` (Relay's GraphExecutor).
 
-    `params` are values of parameters of ``@main`` by name; they stay arguments that a call may
-    override. (`relay.build` makes constants of them, which is faster.)
+    `params` are values of parameters of ``@main`` by name, which become constants of it.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class GraphExecutor:
         mod: IRModule | None = None,
         device: object = None,
         target: object = None,
-        params: Mapping[str, Argument] | None = None,
+        params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
     ) -> None:
         if target is not None and not isinstance(target, Target | str):
             raise InputError(f'expected "llvm" or a relay.target.Target, not {target!r}')
@@ -86,16 +83,17 @@ class GraphExecutor:
         root = self.mod.get_global_var("main") if expr is None else expr
         if isinstance(root, GlobalVar):
             module = self.mod.with_function("main", self.mod[root])
-            params = self.params if root.name_hint == "main" else {}
-            return CompiledFunction(module, self.device, self.target, params)
+            is_main = root.name_hint == "main"
+            return self._compile(bind_params(module, self.params if is_main else None))
         if isinstance(root, Function):
-            root = bind(root, {})
-            module = as_module(root)
-            module = self.mod.with_function("main", module["main"])
-            return CompiledFunction(module, self.device, self.target, {})
+            return self._compile(self.mod.with_function("main", root))
         values = dict(binds or {})
-        module = self.mod.with_function("main", Function(list(values), root))
-        return CompiledFunction(module, self.device, self.target, {})(*values.values())
+        return self._compile(self.mod.with_function("main", Function(list(values), root)))(
+            *values.values()
+        )
+
+    def _compile(self, module: IRModule) -> CompiledFunction:
+        return CompiledFunction(module, self.device, self.target)
 
 
 def _shared(value: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
+from relay.ir.adt import Constructor
 from relay.ir.expr import (
     Call,
     Constant,
@@ -26,8 +27,17 @@ from relay.ir.expr import (
     Var,
 )
 from relay.ir.expr import const as constant
+from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.op import Operator, attributes
+from relay.ir.patterns import (
+    Pattern,
+    PatternConstructor,
+    PatternTuple,
+    PatternVar,
+    PatternWildcard,
+)
+from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError, InternalError, RelayError
@@ -49,8 +59,41 @@ class Closure:
     frame: Frame
 
 
-Value: TypeAlias = "NDArray | tuple[Value, ...] | Closure | Op"
-Argument: TypeAlias = "NDArray | npt.ArrayLike | Constant | Sequence[Argument] | Closure"
+@dataclass(frozen=True, eq=False, repr=False)
+class ConstructorValue:
+    """What `constructor` makes of `fields`."""
+
+    constructor: Constructor
+    fields: "tuple[Value, ...]" = ()
+
+    @property
+    def tag(self) -> int:
+        """The number of the constructor."""
+        return self.constructor.tag
+
+    def __repr__(self) -> str:
+        # Only the outermost layer: a list may be long.
+        fields = ", ".join(
+            f"{f.constructor.name_hint}(..)" if isinstance(f, ConstructorValue) else repr(f)
+            for f in self.fields
+        )
+        return f"{self.constructor.name_hint}({fields})"
+
+
+@dataclass(eq=False)
+class RefValue:
+    """A reference: `value` is what it holds now."""
+
+    value: "Value"
+
+
+Value: TypeAlias = (
+    "NDArray | tuple[Value, ...] | Closure | Op | Constructor | ConstructorValue | RefValue"
+)
+Argument: TypeAlias = (
+    "NDArray | npt.ArrayLike | Constant | Sequence[Argument] | Closure | ConstructorValue"
+    " | RefValue"
+)
 Callee: TypeAlias = Callable[..., Any]
 
 
@@ -93,8 +136,17 @@ class Machine:
                 values[node] = Closure(self.module[node], Frame())
             case Function():
                 values[node] = Closure(node, task.frame)
-            case Op():
+            case Op() | Constructor():
                 values[node] = node
+            case RefCreate() | RefRead() | RefWrite():
+                waiting = _unfinished(node.children(), task.frame)
+                if waiting:
+                    return waiting
+                values[node] = _reference(node, values)
+            case Match():
+                if node.data not in values:
+                    return [_Task(node.data, task.frame)]
+                return self._forward(task, _chosen_clause(node, values))
             case Tuple() | TupleGetItem():
                 waiting = _unfinished(node.children(), task.frame)
                 if waiting:
@@ -141,10 +193,61 @@ class Machine:
         if isinstance(callee, Op):
             values[call] = apply_operator(callee.default_attrs(), arguments)
             return []
+        if isinstance(callee, Constructor):
+            values[call] = construct(callee, arguments)
+            return []
         if not isinstance(callee, Closure):
             raise RelayError(f"expected a function to call, found {_describe(callee)}", call.span)
         task.called = enter(callee, arguments)
         return [_Task(callee.function.body, task.called)]
+
+
+def construct(constructor: Constructor, fields: Sequence[Value]) -> ConstructorValue:
+    """The value that `constructor` makes of `fields`."""
+    wanted = len(constructor.inputs)
+    if len(fields) != wanted:
+        name = constructor.name_hint
+        raise RelayError(f"{name} takes {wanted} fields, found {len(fields)}")
+    return ConstructorValue(constructor, tuple(fields))
+
+
+def _chosen_clause(node: Match, values: "dict[Expr, Value]") -> Expr:
+    """The right-hand side of the first clause that matches, its variables bound in `values`."""
+    value = values[node.data]
+    for clause in node.clauses:
+        bound = matches(clause.lhs, value)
+        if bound is not None:
+            values.update(bound)
+            return clause.rhs
+    raise RelayError(f"no clause of the match covers {_describe(value)}", node.span)
+
+
+def matches(pattern: Pattern, value: Value) -> dict[Expr, Value] | None:
+    """The variables that `pattern` binds when it matches `value`; None when it does not."""
+    bound: dict[Expr, Value] = {}
+    stack: list[tuple[Pattern, Value]] = [(pattern, value)]
+    while stack:
+        current, found = stack.pop()
+        match current:
+            case PatternVar(var=variable):
+                bound[variable] = found
+            case PatternWildcard():
+                pass
+            case PatternConstructor(constructor=constructor, patterns=patterns):
+                if not isinstance(found, ConstructorValue):
+                    raise RelayError(
+                        f"expected a {constructor.belong_to}, found {_describe(found)}"
+                    )
+                if not constructor.same_as(found.constructor):
+                    return None
+                stack.extend(zip(patterns, found.fields, strict=True))
+            case PatternTuple(patterns=patterns):
+                if not isinstance(found, tuple) or len(found) != len(patterns):
+                    raise RelayError(f"expected a tuple to match, found {_describe(found)}")
+                stack.extend(zip(patterns, found, strict=True))
+            case _:
+                raise InternalError(f"the interpreter does not know {type(current).__name__}")
+    return bound
 
 
 def enter(closure: Closure, arguments: Sequence[Value]) -> Frame:
@@ -177,6 +280,18 @@ def _project(node: Tuple | TupleGetItem, values: Mapping[Expr, Value]) -> Value:
     return found[node.index]
 
 
+def _reference(node: RefCreate | RefRead | RefWrite, values: Mapping[Expr, Value]) -> Value:
+    if isinstance(node, RefCreate):
+        return RefValue(values[node.value])
+    reference = values[node.ref]
+    if not isinstance(reference, RefValue):
+        raise RelayError(f"expected a reference, found {_describe(reference)}", node.span)
+    if isinstance(node, RefRead):
+        return reference.value
+    reference.value = values[node.value]
+    return ()
+
+
 def _truth(value: Value) -> bool:
     if not isinstance(value, NDArray) or value.shape != ():
         raise RelayError(f"an if needs a scalar condition, found {_describe(value)}")
@@ -189,6 +304,10 @@ def _describe(value: Value) -> str:
             return f"a tensor of shape {value.shape} and type {value.dtype}"
         case tuple():
             return f"a tuple of {len(value)} fields"
+        case ConstructorValue():
+            return f"a value of {value.constructor.name_hint}"
+        case RefValue():
+            return "a reference"
         case _:
             return "a function"
 
@@ -215,13 +334,13 @@ def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
 def type_of(value: Value) -> Type:
     """The type of a tensor or of a tuple of tensors.
 
-    Raises `RelayError` for functions, which no operator takes.
+    Raises `RelayError` for functions and the like, which no operator takes.
     """
     if isinstance(value, NDArray):
         return TensorType(value.shape, value.dtype)
     if isinstance(value, tuple):
         return TupleType([type_of(f) for f in value])
-    raise RelayError("an operator takes tensors and tuples of them, found a function")
+    raise RelayError(f"an operator takes tensors and tuples of them, found {_describe(value)}")
 
 
 def _to_numpy(value: Value) -> Any:
@@ -268,7 +387,8 @@ class Interpreter:
         """The value of `expr`, by default ``@main`` of the module.
 
         A function comes back as a Python function taking arrays (NumPy's, `NDArray`, numbers,
-        tuples of them) by position or name; anything else as an `NDArray` or a tuple of them.
+        tuples of them) by position or name; anything else as an `NDArray`, a tuple of them, a
+        `ConstructorValue` or a `RefValue`.
         `binds` gives values to free variables.
 
         Raises `RelayError` when a variable has no value, `InputError` for unfit arguments.
@@ -331,7 +451,7 @@ def to_value(argument: Argument, param: Var) -> Value:
 
 
 def _to_value(argument: Argument, declared: Type | None, name: str) -> Value:
-    if isinstance(argument, Closure | Op):
+    if isinstance(argument, Closure | Op | Constructor | ConstructorValue | RefValue):
         return argument
     if isinstance(argument, Constant):
         argument = argument.data

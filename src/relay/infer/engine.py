@@ -8,8 +8,11 @@ every node is visited once, and again only when something new is known about it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from relay.infer.explain import callee_name, mismatch_hints, operator_diagnostic
 from relay.infer.report import Finding
 from relay.infer.unify import Unifier
+from relay.ir.adt import Constructor, TypeData
+from relay.ir.exhaustive import missing_patterns
 from relay.ir.expr import (
     Call,
     Constant,
@@ -23,10 +26,16 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
+from relay.ir.kind import kind_error
+from relay.ir.match import Match
 from relay.ir.op import Operator
+from relay.ir.patterns import Pattern, PatternConstructor, PatternTuple, PatternVar
+from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.ir.types import (
     FuncType,
+    GlobalTypeVar,
     IncompleteType,
+    RefType,
     TensorType,
     TupleType,
     Type,
@@ -34,9 +43,9 @@ from relay.ir.types import (
     is_complete,
     join,
 )
-from relay.ir.visit import post_order, post_order_all
+from relay.ir.visit import annotations, post_order, post_order_all
 from relay.support.diagnostics import Diagnostic, did_you_mean
-from relay.support.errors import TypeInferenceError
+from relay.support.errors import RelayError, TypeInferenceError
 
 
 @dataclass
@@ -44,6 +53,7 @@ class Inference:
     """Infers the types in some functions (or one expression); collects errors in `findings`."""
 
     functions: Mapping[GlobalVar, Function] = field(default_factory=dict)
+    definitions: Mapping[GlobalTypeVar, TypeData] | None = None
     findings: list[Finding] = field(default_factory=list)
     types: dict[Expr, Type] = field(default_factory=dict)
     type_args: dict[Call, list[Type]] = field(default_factory=dict)
@@ -58,6 +68,7 @@ class Inference:
 
     def infer_functions(self) -> None:
         """Infer all functions, with what they tell about each other."""
+        self._check_kinds(list(self.functions.values()))
         for variable, function in self.functions.items():
             self._global_types[variable.name_hint] = self._signature(function)
         for variable in _callees_first(self.functions):
@@ -70,6 +81,7 @@ class Inference:
 
     def infer_expr(self, expr: Expr) -> None:
         """Infer one expression."""
+        self._check_kinds([expr])
         self.infer(expr)
         self._finish([expr])
 
@@ -79,10 +91,9 @@ class Inference:
         while stack:
             node, ready = stack.pop()
             if ready:
-                if isinstance(node, Let) and node not in self.types:
+                if isinstance(node, Let | Match) and node not in self.types:
                     # The first of two visits: the value is done.
-                    declared = self.types[node.variable]
-                    self._same(node, declared, self.types[node.value], "the let declares")
+                    self._bind(node)
                     self.types[node] = IncompleteType()
                 else:
                     self._visit(node)
@@ -92,11 +103,42 @@ class Inference:
             elif node._type is not None and not isinstance(node, GlobalVar):
                 self.types[node] = node._type
             elif isinstance(node, Let):
+                self._declare(node)
                 stack += [(node, True), (node.body, False), (node, True)]
                 stack += [(node.value, False), (node.variable, False)]
+            elif isinstance(node, Match):
+                bodies = [clause.rhs for clause in node.clauses]
+                stack += [(node, True), *((body, False) for body in reversed(bodies))]
+                stack += [(node, True), (node.data, False), *((v, False) for v in node.bound)]
             else:
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node.children()))
+
+    def _declare(self, node: Let) -> None:
+        """Tell the type parameters of a function that may call itself before it is visited."""
+        recursive = isinstance(node.value, Function) and node.value.type_params
+        if recursive and node.variable.type_annotation is None and node.variable not in self.types:
+            assert isinstance(node.value, Function)
+            self.types[node.variable] = self._signature(node.value)
+
+    def _bind(self, node: Let | Match) -> None:
+        """Give the variables that `node` binds what its value tells about their types."""
+        if isinstance(node, Let):
+            declared = self.types[node.variable]
+            self._same(node, declared, self.types[node.value], "the let declares")
+        else:
+            for clause in node.clauses:
+                self._pattern(node, clause.lhs, self.types[node.data])
+
+    def _check_kinds(self, roots: Sequence[Expr]) -> None:
+        """Report annotations that are no types, and types that the module does not have."""
+        for node in post_order_all(roots):
+            if node._type is not None and self.definitions is None:
+                continue
+            for annotation in annotations(node):
+                problem = kind_error(annotation, self.definitions)
+                if problem:
+                    self._report(node, problem)
 
     def _wake(self, hole: IncompleteType) -> None:
         self._ready.extend(self._waiting.pop(hole, ()))
@@ -185,6 +227,14 @@ class Inference:
                 return self.types[body]
             case If():
                 return self._if(node)
+            case Match():
+                return self._match(node)
+            case Constructor():
+                return self._constructor(node)
+            case RefCreate(value=value):
+                return RefType(self.types[value])
+            case RefRead() | RefWrite():
+                return self._reference(node)
             case Call(op=Op()):
                 return self._operator_call(node)
             case Call():
@@ -236,13 +286,114 @@ class Inference:
         if not self.unifier.unify(TensorType((), "bool"), condition):
             found = self.unifier.full(condition)
             self._report(node, f"an if needs a scalar bool condition, found {found}")
-        left, right = self.types[node.true_branch], self.types[node.false_branch]
-        if not self.unifier.unify(left, right):
-            both = f"{self.unifier.full(left)} and {self.unifier.full(right)}"
-            self._report(node, f"both branches of an if must have one type, found {both}")
+        branches = [self.types[node.true_branch], self.types[node.false_branch]]
+        return self._one_of(node, branches, "both branches of an if")
+
+    def _one_of(self, node: Expr, types: Sequence[Type], what: str) -> Type:
+        """The type of a value that is one of several, which must agree."""
+        result = self.unifier.full(types[0])
+        for other in types[1:]:
+            if not self.unifier.unify(result, other):
+                both = f"{self.unifier.full(result)} and {self.unifier.full(other)}"
+                self._report(node, f"{what} must have one type, found {both}")
+                return self.unifier.poison()
+            result, found = self.unifier.full(result), self.unifier.full(other)
+            if is_complete(result) and is_complete(found):
+                result = join(result, found)
+        return result
+
+    # ------------------------------------------------------------------ data types, references
+
+    def _constructor(self, node: Constructor) -> Type:
+        try:
+            found = node.checked_type
+        except TypeInferenceError as error:
+            self._report(node, error.message)
             return self.unifier.poison()
-        left, right = self.unifier.full(left), self.unifier.full(right)
-        return join(left, right) if is_complete(left) and is_complete(right) else left
+        if self.definitions is not None and node.belong_to not in self.definitions:
+            self._report(node, f"the module has no type {node.belong_to}, which it would make")
+        return found
+
+    def _reference(self, node: RefRead | RefWrite) -> Type:
+        held = IncompleteType()
+        reference = self.types[node.ref]
+        if not self.unifier.unify(RefType(held), reference):
+            self._report(node, f"expected a reference, found {self.unifier.full(reference)}")
+            return self.unifier.poison()
+        if isinstance(node, RefRead):
+            return held
+        self._same(node, held, self.types[node.value], "the reference holds")
+        return TupleType(())
+
+    def _pattern(self, node: Match, pattern: Pattern, type_: Type) -> None:
+        """A value of `type_` is matched with `pattern`: what that tells about variables in it."""
+        stack = [(pattern, type_)]
+        while stack:
+            current, wanted = stack.pop()
+            match current:
+                case PatternVar(var=variable):
+                    self._same(variable, self.types[variable], wanted, "the pattern declares")
+                case PatternTuple(patterns=patterns):
+                    fields: list[Type] = [IncompleteType() for _ in patterns]
+                    if not self.unifier.unify(TupleType(fields), wanted):
+                        found = self.unifier.full(wanted)
+                        message = f"a pattern of {len(patterns)} fields cannot match a {found}"
+                        self._report(node, message)
+                    stack.extend(zip(patterns, fields, strict=True))
+                case PatternConstructor(constructor=constructor, patterns=patterns):
+                    inputs = self._matched_fields(node, constructor, len(patterns), wanted)
+                    stack.extend(zip(patterns, inputs, strict=False))
+                case _:
+                    pass
+
+    def _matched_fields(
+        self, node: Match, constructor: Constructor, count: int, type_: Type
+    ) -> Sequence[Type]:
+        """The types of the fields that `constructor` has in a value of `type_`."""
+        made = self._constructor(constructor)
+        if not isinstance(made, FuncType):
+            return ()
+        instance = instantiate(made, [IncompleteType() for _ in made.type_params])
+        name = constructor.name_hint
+        if not self.unifier.unify(instance.ret_type, type_):
+            found = self.unifier.full(type_)
+            self._report(node, f"{name} makes a {made.ret_type}, but the value has type {found}")
+        elif len(constructor.inputs) != count:
+            wanted = len(constructor.inputs)
+            self._report(node, f"{name} has {wanted} fields, the pattern has {count}")
+        return instance.arg_types
+
+    def _match(self, node: Match) -> Type:
+        if not node.clauses:
+            self._report(node, "a match without clauses has no value")
+            return self.unifier.poison()
+        if node.complete and not self.findings:
+            self._check_exhaustive(node)
+        return self._one_of(
+            node, [self.types[c.rhs] for c in node.clauses], "all clauses of a match"
+        )
+
+    def _check_exhaustive(self, node: Match) -> None:
+        try:
+            missing = [str(p) for p in missing_patterns([c.lhs for c in node.clauses])]
+        except RelayError as error:
+            self._report(node, error.message)
+            return
+        if missing:
+            shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+            found = self.unifier.full(self.types[node.data])
+            diagnostic = Diagnostic(
+                f"the match does not cover {shown}",
+                node.span,
+                because=f"match needs a clause for every value of type {found}",
+                hints=(
+                    f"add `{missing[0]} => {{ ... }},`",
+                    "write `match?` if these values cannot occur",
+                ),
+            )
+            self.findings.append((node, diagnostic))
+
+    # ------------------------------------------------------------------ calls
 
     def _operator_call(self, node: Call) -> Type | None:
         attrs = node.attrs
@@ -257,7 +408,7 @@ class Inference:
                     return self._wait(node, hole)
             return attrs.call_type(known)
         except TypeInferenceError as error:
-            self._report(node, error.message)
+            self.findings.append((node, operator_diagnostic(node, known, error.message)))
             return self.unifier.poison()
 
     def _completed(self, node: Call, known: Sequence[Type]) -> list[Type]:
@@ -288,12 +439,14 @@ class Inference:
             if len(fresh) != len(callee.type_params):
                 fresh = [IncompleteType() for _ in callee.type_params]
             self.type_args[node] = fresh
-            callee = instantiate(callee, fresh)
+            whole = self.unifier.full(callee)
+            assert isinstance(whole, FuncType)
+            callee = instantiate(whole, fresh)
         self._arguments(node, callee, arguments)
         return callee.ret_type
 
     def _arguments(self, node: Call, callee: FuncType, arguments: Sequence[Type]) -> None:
-        name = f"@{node.op.name_hint}" if isinstance(node.op, GlobalVar) else "the function"
+        name = callee_name(node.op)
         because = f"{name} has the type {self.unifier.full(callee)}"
         if len(arguments) != len(callee.arg_types):
             wanted = len(callee.arg_types)
@@ -302,9 +455,14 @@ class Inference:
             return
         for i, (found, expected) in enumerate(zip(arguments, callee.arg_types, strict=True)):
             if not self.unifier.unify(expected, found):
-                wanted_text, got = self.unifier.full(expected), self.unifier.full(found)
-                message = f"argument {i}: expected {wanted_text}, found {got}"
-                self._report(node, message, because=because)
+                wanted_type, got = self.unifier.full(expected), self.unifier.full(found)
+                diagnostic = Diagnostic(
+                    f"argument {i}: expected {wanted_type}, found {got}",
+                    node.span,
+                    because=because,
+                    hints=mismatch_hints(node.args[i], wanted_type, got),
+                )
+                self.findings.append((node, diagnostic))
 
 
 def _callees_first(functions: Mapping[GlobalVar, Function]) -> list[GlobalVar]:

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from relay.infer.engine import Inference
 from relay.infer.report import derive_all, type_error
 from relay.ir.expr import Call, Expr, Function, GlobalVar, Var
+from relay.ir.kind import kind_error
 from relay.ir.module import IRModule
-from relay.ir.types import is_complete
+from relay.ir.types import Type, is_complete
 from relay.ir.visit import post_order_all
+from relay.support.errors import TypeInferenceError
 
 
 def infer_types(module: IRModule) -> IRModule:
@@ -17,9 +19,10 @@ def infer_types(module: IRModule) -> IRModule:
     `TypeInferenceError` that shows every error inside the text of the program.
     """
     functions = module.functions
+    check_definitions(module)
     if _is_annotated(functions) and _checks(functions):
         return module
-    inference = Inference(functions)
+    inference = Inference(functions, module.type_definitions)
     inference.infer_functions()
     if inference.findings:
         raise type_error(functions, inference.findings)
@@ -51,6 +54,23 @@ def infer_expr(expr: Expr) -> Expr:
     if late:
         raise type_error(typed, late)
     return typed
+
+
+def infer_type_local(expr: Expr) -> Type:
+    """The type of `expr` alone, from the annotations in it (Relay: ``InferTypeLocal``).
+
+    Raises `TypeInferenceError` when it is ill typed, or too little is annotated.
+    """
+    return infer_expr(expr).checked_type
+
+
+def check_definitions(module: IRModule) -> None:
+    """Raise `TypeInferenceError` when a type definition of `module` makes no sense."""
+    definitions = module.type_definitions
+    for name, data in definitions.items():
+        problem = kind_error(data, definitions)
+        if problem:
+            raise TypeInferenceError(f"in the definition of the type {name}: {problem}")
 
 
 def is_typed(module: IRModule) -> bool:

@@ -12,6 +12,7 @@ from relay.ir.types import (
     Type,
     TypeCall,
     compatible,
+    instantiate,
     is_complete,
 )
 
@@ -88,6 +89,8 @@ class Unifier:
                 if not self._bind(left, right):
                     return False
                 continue
+            if isinstance(left, FuncType) and isinstance(right, FuncType):
+                left, right = _same_parameters(left, right)
             if is_complete(left) and is_complete(right):
                 if not compatible(left, right):
                     return False
@@ -123,3 +126,21 @@ class Unifier:
                 return True
             stack.extend(current.children())
         return False
+
+
+def _same_parameters(left: FuncType, right: FuncType) -> tuple[FuncType, FuncType]:
+    """Two function types over the same type parameters.
+
+    Parameters are renamed where both have as many; else a polymorphic one is instantiated.
+    """
+    if len(left.type_params) == len(right.type_params):
+        if not left.type_params:
+            return left, right
+        renamed = instantiate(right, left.type_params)
+        return FuncType(left.arg_types, left.ret_type), renamed
+    return _fresh(left), _fresh(right)
+
+
+def _fresh(function: FuncType) -> FuncType:
+    """`function` at type arguments that are to be found."""
+    return instantiate(function, [IncompleteType() for _ in function.type_params])

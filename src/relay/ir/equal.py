@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from relay.ir.adt import Constructor, TypeData
 from relay.ir.expr import (
     Call,
     Constant,
@@ -23,7 +24,9 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
+from relay.ir.match import Match
 from relay.ir.module import IRModule
+from relay.ir.patterns import Pattern, PatternConstructor, pre_order
 from relay.ir.types import (
     Any,
     FuncType,
@@ -32,7 +35,7 @@ from relay.ir.types import (
     Type,
     TypeVar,
 )
-from relay.ir.visit import post_order
+from relay.ir.visit import bound_vars, post_order
 
 Comparable: TypeAlias = Expr | IRModule | Type | Sequence["Comparable"]
 _Path: TypeAlias = tuple["_Path", str] | None
@@ -105,6 +108,9 @@ class _Comparison:
             return f"only one of the modules has {', '.join('@' + n for n in alone)}"
         if a.attrs != b.attrs:
             return f"the attributes of the modules differ: {a.attrs} and {b.attrs}"
+        difference = self._definitions(a, b)
+        if difference is not None:
+            return difference
         for name, function in ours.items():
             difference = self._exprs(function, theirs[name], f"@{name}")
             if difference is not None:
@@ -120,7 +126,7 @@ class _Comparison:
             difference = self._node(left, right)
             if difference is not None:
                 return f"{root} differs at {_path_text(path)}: {difference}"
-            if not isinstance(left, Constant | GlobalVar | Op):
+            if not isinstance(left, Constant | GlobalVar | Op | Constructor):
                 self.forward[left] = right
                 self.backward[right] = left
             pairs = list(zip(left.children(), right.children(), strict=True))
@@ -168,6 +174,10 @@ class _Comparison:
                 same = a.name_hint == b.name_hint
             case Op(), Op():
                 same = a is b
+            case Constructor(), Constructor():
+                same = a.same_as(b)
+            case Match(), Match():
+                return self._matches(a, b)
             case Tuple(), Tuple() if len(a.fields) != len(b.fields):
                 return f"a tuple of {len(a.fields)} fields against one of {len(b.fields)}"
             case TupleGetItem(), TupleGetItem() if a.index != b.index:
@@ -208,6 +218,40 @@ class _Comparison:
         if dict(a.attrs) != dict(b.attrs):
             return f"the attributes differ: {dict(a.attrs)} and {dict(b.attrs)}"
         return None
+
+    def _matches(self, a: Match, b: Match) -> str | None:
+        if a.complete != b.complete or len(a.clauses) != len(b.clauses):
+            return f"a match of {len(a.clauses)} clauses against another one"
+        for i, (left, right) in enumerate(zip(a.clauses, b.clauses, strict=True)):
+            if not _same_shape(left.lhs, right.lhs):
+                return f"the patterns of clause {i} differ: {left.lhs} and {right.lhs}"
+        for variable, other in zip(a.bound, b.bound, strict=True):
+            difference = self._binder(variable, other)
+            if difference is not None:
+                return difference
+        return None
+
+    def _definitions(self, a: IRModule, b: IRModule) -> str | None:
+        """The first difference between the type definitions of two modules."""
+        theirs = {g.name_hint: d for g, d in b.type_definitions.items()}
+        alone = {g.name_hint for g in a.type_definitions} ^ theirs.keys()
+        if alone:
+            return f"only one of the modules has the types {', '.join(sorted(alone))}"
+        for name, data in a.type_definitions.items():
+            if not self._same_data(data, theirs[name.name_hint]):
+                return f"the definitions of the type {name} differ"
+        return None
+
+    def _same_data(self, a: TypeData, b: TypeData) -> bool:
+        if a is b:
+            return True
+        if len(a.type_vars) != len(b.type_vars) or len(a.constructors) != len(b.constructors):
+            return False
+        self.type_vars.update(zip(a.type_vars, b.type_vars, strict=True))
+        return all(
+            x.same_as(y) and self._type_lists(x.inputs, y.inputs)
+            for x, y in zip(a.constructors, b.constructors, strict=True)
+        )
 
     def _type_lists(self, a: Sequence[Type], b: Sequence[Type]) -> bool:
         return len(a) == len(b) and all(self._types(x, y) for x, y in zip(a, b, strict=True))
@@ -252,8 +296,26 @@ def _step(node: Expr, index: int) -> str:
             return (".cond", ".true_branch", ".false_branch")[index]
         case TupleGetItem():
             return ".tuple_value"
+        case Match():
+            clause = index - len(node.bound) - 1
+            return ".data" if clause < 0 else f".clauses[{clause}].rhs"
         case _:
             return f"[{index}]"
+
+
+def _same_shape(a: Pattern, b: Pattern) -> bool:
+    """Whether two patterns differ in their variables at most."""
+    left, right = pre_order(a), pre_order(b)
+    return len(left) == len(right) and all(
+        type(x) is type(y)
+        and len(x.children()) == len(y.children())
+        and not (
+            isinstance(x, PatternConstructor)
+            and isinstance(y, PatternConstructor)
+            and not x.constructor.same_as(y.constructor)
+        )
+        for x, y in zip(left, right, strict=True)
+    )
 
 
 def _path_text(path: _Path) -> str:
@@ -286,7 +348,8 @@ class _Hash:
         if isinstance(value, IRModule):
             entries = {g.name_hint: f for g, f in value.functions.items()}
             parts = [(name, self._expr(entries[name])) for name in sorted(entries)]
-            return _digest("module", parts, sorted(map(repr, value.attrs.items())))
+            types = sorted(_definition_key(data) for data in value.type_definitions.values())
+            return _digest("module", parts, types, sorted(map(repr, value.attrs.items())))
         if isinstance(value, Type):
             return self._type(value)
         if isinstance(value, Expr):
@@ -301,8 +364,8 @@ class _Hash:
                 bound.update(node.params)
                 for parameter in node.type_params:
                     self.type_vars.setdefault(parameter, len(self.type_vars))
-            elif isinstance(node, Let):
-                bound.add(node.variable)
+            else:
+                bound.update(bound_vars(node))
         done: dict[Expr, int] = {}
         for node in order:
             if isinstance(node, Var):
@@ -331,6 +394,10 @@ class _Hash:
                 return node.name_hint
             case Op():
                 return node.name
+            case Constructor():
+                return node.belong_to.name_hint, node.name_hint
+            case Match():
+                return node.complete, [_pattern_key(c.lhs) for c in node.clauses]
             case TupleGetItem():
                 return node.index
             case Call():
@@ -360,6 +427,23 @@ class _Hash:
             parts.append((type(current).__name__, len(inner), "" if inner else leaf))
             stack.extend(reversed(inner))
         return _digest(parts)
+
+
+def _pattern_key(pattern: Pattern) -> list[tuple[str, str, int]]:
+    """What distinguishes a pattern apart from its variables."""
+    return [
+        (
+            type(p).__name__,
+            p.constructor.name_hint if isinstance(p, PatternConstructor) else "",
+            len(p.children()),
+        )
+        for p in pre_order(pattern)
+    ]
+
+
+def _definition_key(data: TypeData) -> str:
+    """What structurally equal definitions share."""
+    return repr((data.header.name_hint, [c.name_hint for c in data.constructors]))
 
 
 def _leaf_text(type_: Type) -> str:

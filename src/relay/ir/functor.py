@@ -1,13 +1,14 @@
 """Visitors that users derive from: one method per kind of expression, results memoised.
 
 A method may call ``self.visit`` on the children as if nothing were deep: before a node is given to
-its method, `visit` has visited what the node depends on, without recursion. Bodies of functions and
-branches of ifs are left to the method, which may want to prepare for them (or leave them out),
-except where they nest very deeply.
+its method, `visit` has visited what the node depends on, without recursion. Bodies of functions,
+branches of ifs and clauses of matches are left to the method, which may want to prepare for them
+(or leave them out), except where they nest very deeply.
 """
 
 from typing import Generic, TypeVar
 
+from relay.ir.adt import Constructor
 from relay.ir.expr import (
     Call,
     Constant,
@@ -21,6 +22,8 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
+from relay.ir.match import Match
+from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.support.errors import UnsupportedError
 
 R = TypeVar("R")
@@ -71,9 +74,17 @@ class ExprFunctor(Generic[R]):
 
     def _ahead(self, node: Expr) -> tuple[Expr, ...]:
         """The children that are visited before the method of `node` is called."""
-        if isinstance(node, Function | If) and self._depth < DEEP:
-            return (node.cond,) if isinstance(node, If) else ()
-        return node.children()
+        if self._depth >= DEEP:
+            return node.children()
+        match node:
+            case Function():
+                return ()
+            case If(cond=cond):
+                return (cond,)
+            case Match(data=data):
+                return (data,)
+            case _:
+                return node.children()
 
     def dispatch(self, expr: Expr) -> R:
         """Call the method for the kind of `expr`."""
@@ -98,6 +109,16 @@ class ExprFunctor(Generic[R]):
                 return self.visit_global_var(expr)
             case Op():
                 return self.visit_op(expr)
+            case Match():
+                return self.visit_match(expr)
+            case Constructor():
+                return self.visit_constructor(expr)
+            case RefCreate():
+                return self.visit_ref_create(expr)
+            case RefRead():
+                return self.visit_ref_read(expr)
+            case RefWrite():
+                return self.visit_ref_write(expr)
             case _:
                 return self.visit_default(expr)
 
@@ -149,6 +170,26 @@ class ExprFunctor(Generic[R]):
     def visit_op(self, op: Op) -> R:
         """An operator."""
         return self.visit_default(op)
+
+    def visit_match(self, m: Match) -> R:
+        """A match; its clauses have not been visited yet."""
+        return self.visit_default(m)
+
+    def visit_constructor(self, c: Constructor) -> R:
+        """A constructor of a data type."""
+        return self.visit_default(c)
+
+    def visit_ref_create(self, r: RefCreate) -> R:
+        """A new reference."""
+        return self.visit_default(r)
+
+    def visit_ref_read(self, r: RefRead) -> R:
+        """A read of a reference."""
+        return self.visit_default(r)
+
+    def visit_ref_write(self, r: RefWrite) -> R:
+        """A write to a reference."""
+        return self.visit_default(r)
 
 
 class ExprVisitor(ExprFunctor[None]):

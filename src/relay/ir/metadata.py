@@ -4,7 +4,8 @@
 
     {"relay.Constant": [{"dtype": "float32", "shape": [2], "data": "AACAPwAAgD8="}]}
 
-`data` is base64 of the elements, little-endian, in row-major order.
+`data` is base64 of the elements, little-endian, in row-major order. The metadata that Relay's first
+implementation wrote, a graph of nodes and a list of arrays, is read, too (`relay.ir.node_graph`).
 """
 
 import base64
@@ -18,13 +19,10 @@ import numpy as np
 
 from relay import dtypes
 from relay.ir.expr import Constant
+from relay.ir.node_graph import MetadataError, load_node_graph
 from relay.runtime.ndarray import NDArray
 
 CONSTANTS: Final = "relay.Constant"
-
-
-class MetadataError(Exception):
-    """The metadata is not what it should be; the message says why."""
 
 
 def dump(constants: Iterable[Constant]) -> str:
@@ -55,6 +53,8 @@ def load(text: str) -> list[Constant]:
         raise MetadataError("the metadata is not JSON that can be read") from None
     if not isinstance(document, dict):
         raise MetadataError("the metadata must be a JSON object")
+    if "nodes" in document:
+        return load_node_graph(document)
     unknown = sorted(set(document) - {CONSTANTS})
     if unknown:
         raise MetadataError(
@@ -94,3 +94,6 @@ def _constant(entry: object, index: int) -> Constant:
     storage = dtypes.to_numpy(dtype)
     array = np.frombuffer(raw, storage.newbyteorder("<")).astype(storage).reshape(shape)
     return Constant(NDArray(array, dtype))
+
+
+__all__ = ["CONSTANTS", "MetadataError", "dump", "load"]

@@ -9,6 +9,7 @@
         def infer(self, data: Type) -> Type: ...
         def compute(self, data: te.Tensor) -> te.Tensor: ...
         def reference(self, data: Array) -> Array: ...
+        def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients: ...
 
 The fields of the class are the operator's attributes, with their defaults. `Call.attrs` is an
 instance of the class, so passes match on it: ``case Call(attrs=Conv2D(groups=1))``. Printer,
@@ -25,9 +26,11 @@ import numpy.typing as npt
 
 from relay.ir.expr import Call, Expr, Op, OperatorBase
 from relay.ir.types import TensorType, Type
-from relay.support.errors import TypeInferenceError
+from relay.support.errors import TypeInferenceError, UnsupportedError
 
 Array: TypeAlias = npt.NDArray[Any]
+Gradients: TypeAlias = Sequence[Expr | None]
+"""One gradient an argument; None where it is zero."""
 
 
 class Pattern(IntEnum):
@@ -42,6 +45,7 @@ class Pattern(IntEnum):
     OPAQUE = 8
 
 
+@dataclasses.dataclass(frozen=True)
 class Operator(OperatorBase):
     """Base of operator declarations. Derived classes are frozen dataclasses made by `operator`.
 
@@ -53,6 +57,12 @@ class Operator(OperatorBase):
       expressions. An argument of tuple type arrives as a tuple of tensors.
     - ``reference(self, *arrays) -> Array | tuple[Array, ...]``: the meaning in NumPy, written
       independently of `compute`.
+    - ``gradient(self, grad, result, *arguments) -> Gradients``: what a change of each argument
+      does to a number, of which `grad` says what a change of `result` does to it. All are
+      expressions: `grad` has the type of `result`, a gradient the type of its argument, and None
+      is zero. They may be used more than once: expressions are shared. An operator whose result
+      does not follow small changes (comparisons, rounding, shapes, positions) declares
+      ``piecewise_constant = True`` instead: all its gradients are zero.
     - ``layouts`` (optional): how the operator follows a change of data layout.
     """
 
@@ -61,6 +71,8 @@ class Operator(OperatorBase):
     pattern: ClassVar[Pattern]
     level: ClassVar[int]
     stateful: ClassVar[bool] = False
+    #: Whether small changes of the arguments leave the result as it is, so that gradients are zero.
+    piecewise_constant: ClassVar[bool] = False
     #: Why a capability is absent: {"compute": "runs only in the interpreter"}; read by the tests.
     missing: ClassVar[dict[str, str]] = {}
 
@@ -75,6 +87,16 @@ class Operator(OperatorBase):
     def reference(self, *arrays: Any, **_: Any) -> Any:
         """Result arrays from argument arrays, in NumPy."""
         raise TypeInferenceError(f"the operator {self.name} declares no reference")
+
+    def gradient(self, *values: Any, **_: Any) -> Gradients:
+        """Gradients with respect to the arguments, from that of the result.
+
+        Raises `UnsupportedError` where the operator declares none.
+        """
+        if self.piecewise_constant:
+            return (None,) * len(self.inputs)
+        reason = self.missing.get("gradient", "it declares none")
+        raise UnsupportedError(f"the operator {self.name} has no gradient: {reason}")
 
     def complete_inputs(self, types: Sequence[Type | None]) -> Sequence[Type | None]:
         """Argument types with what this operator can tell of the unknown ones filled in.
@@ -100,6 +122,12 @@ class Operator(OperatorBase):
 _T = TypeVar("_T", bound=Operator)
 
 
+def _adds_fields(cls: type) -> bool:
+    """Whether `cls` itself annotates an attribute (class variables aside)."""
+    own = cls.__dict__.get("__annotations__", {})
+    return any("ClassVar" not in str(annotation) for annotation in own.values())
+
+
 @dataclass_transform(frozen_default=True)
 def operator(
     name: str, *, inputs: tuple[str, ...], pattern: Pattern, level: int = 1
@@ -110,7 +138,9 @@ def operator(
     """
 
     def declare(cls: type[_T]) -> type[_T]:
-        declared = dataclasses.dataclass(frozen=True)(cls)
+        # A class without attributes of its own inherits what makes it a dataclass: generating that
+        # anew for every operator would double the time it takes to import relay.
+        declared = dataclasses.dataclass(frozen=True)(cls) if _adds_fields(cls) else cls
         declared.name = name
         declared.inputs = inputs
         declared.pattern = pattern

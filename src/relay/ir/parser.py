@@ -1,15 +1,17 @@
-"""Relay text (version 0.0.5) to programs.
+"""Relay text to programs: version 0.0.5, and 0.0.1 to 0.0.4 (Relay 0.5 and 0.6).
 
 Recursive descent by generators: a rule yields the rule it needs and is resumed with the result, so
 that programs may nest without a limit. ``%0 = e;`` names a node for the text alone, no node stands
-for it; ``e1; e2`` is a let of an unnamed variable.
+for it; ``e1; e2`` is a let of an unnamed variable. Texts of the old versions may write ``%r^`` and
+``%r := v`` for references, clauses without braces, and ``free_var %x`` without a semicolon.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from relay import dtypes
 from relay.ir.attribute_parser import (
     AttributeValue,
     attribute_value,
@@ -29,15 +31,28 @@ from relay.ir.expr import (
     Var,
 )
 from relay.ir.literals import SPECIAL, scalar_literal
+from relay.ir.match import Clause, Match
 from relay.ir.metadata import CONSTANTS, MetadataError, load
 from relay.ir.module import IRModule
+from relay.ir.patterns import (
+    Pattern,
+    PatternConstructor,
+    PatternTuple,
+    PatternVar,
+    PatternWildcard,
+    pattern_vars,
+)
 from relay.ir.printer import VERSION
-from relay.ir.token_stream import TokenStream
+from relay.ir.reference import RefCreate, RefRead, RefWrite
+from relay.ir.type_parser import TypeParser
 from relay.ir.types import Type
+from relay.runtime.ndarray import NDArray
 from relay.support.diagnostics import did_you_mean
 from relay.support.errors import RelayError
 from relay.support.lexer import END, Token
 from relay.support.source import Source
+
+_REFERENCES: Final = ("ref", "ref_read", "ref_write")
 
 Step: TypeAlias = Generator["Step", Expr, Expr]
 """A rule at work: it yields the rules it needs, is sent what they give, and returns its own."""
@@ -56,22 +71,35 @@ INFIX: Final = {
 }
 """Precedence and operator of the infix signs; all of them associate to the left."""
 
+VERSIONS: Final = ("0.0.1", "0.0.2", "0.0.3", "0.0.4", VERSION)
+"""The versions of the format that can be read."""
 
-def parse(source: str, source_name: str = "from_string") -> IRModule:
+
+def parse(
+    source: str,
+    source_name: str = "from_string",
+    init_module: IRModule | None = None,
+    init_meta_table: Mapping[str, Sequence[Constant]] | None = None,
+) -> IRModule:
     """The module that `source` is the text of, as written: nothing is inferred.
 
-    A text of one expression becomes the ``@main`` of a module. Raises `ParseError` with the place,
+    A text of one expression becomes the ``@main`` of a module. The text may use the functions and
+    types of `init_module`, which the result has too, and the constants that `init_meta_table` has
+    under ``"relay.Constant"`` where it brings none of its own. Raises `ParseError` with the place,
     what was expected there and what was found.
     """
-    return _Parser(Source(source_name, source)).module()
+    return _Parser(Source(source_name, source), init_module, init_meta_table).module()
 
 
-def parse_expr(source: str, source_name: str = "from_string") -> Expr:
+def parse_expr(
+    source: str, source_name: str = "from_string", init_module: IRModule | None = None
+) -> Expr:
     """The expression that `source` is the text of; the version header may be left out.
 
-    Raises `ParseError` with the place, what was expected there and what was found.
+    It may use the types of `init_module`. Raises `ParseError` with the place, what was expected
+    there and what was found.
     """
-    return _Parser(Source(source_name, source)).whole_expression()
+    return _Parser(Source(source_name, source), init_module).whole_expression()
 
 
 def _run(step: Step) -> Expr:
@@ -90,17 +118,26 @@ def _run(step: Step) -> Expr:
     return result
 
 
-class _Parser(TokenStream):
+class _Parser(TypeParser):
     """Parses one text."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self,
+        source: Source,
+        init_module: IRModule | None = None,
+        init_meta_table: Mapping[str, Sequence[Constant]] | None = None,
+    ) -> None:
         super().__init__(source)
+        self.initial = IRModule() if init_module is None else init_module
+        self.version = VERSION
         self.locals: dict[str, Expr] = {}
         self.shadowed: list[tuple[str, Expr | None]] = []
         self.globals: dict[str, tuple[GlobalVar, Token]] = {}
-        self.constants: Sequence[Constant] = ()
-        #: Top-level definitions by the word that they begin with.
-        self.definitions: dict[str, Callable[[IRModule], None]] = {"def": self._function_definition}
+        self.constants: Sequence[Constant] = (init_meta_table or {}).get(CONSTANTS, ())
+        for variable in self.initial.functions:
+            self.globals[variable.name_hint] = (variable, self.tokens[-1])
+        for data in self.initial.type_definitions.values():
+            self.add_type(data)
         last = self.tokens[-2] if len(self.tokens) > 1 else self.tokens[-1]
         if last.kind == "metadata":
             try:
@@ -112,32 +149,41 @@ class _Parser(TokenStream):
 
     def module(self) -> IRModule:
         """A module: the header, then definitions or one expression."""
-        if not self.at("#["):
+        types = self.type_definitions()
+        if not self._at_header():
             self.unexpected(
                 "the version of the format",
                 f'begin the text with `#[version = "{VERSION}"]`, '
                 "or read a bare expression with `relay.parse_expr`",
             )
         self._header()
-        module = IRModule()
-        if self.token.text not in self.definitions and self.token.kind != END:
-            return IRModule.from_expr(self._to_end())
+        module = IRModule(self.initial.functions, self.initial.type_definitions)
+        if not self.at("def") and self.index not in types and self.token.kind != END:
+            found = IRModule.from_expr(self._to_end(), module.functions, module.type_definitions)
+            self._check_globals(found)
+            return found
         while self.token.kind not in (END, "metadata"):
-            define = self.definitions.get(self.token.text)
-            if define is None:
-                self.unexpected("a definition, which begins with `def`")
-            define(module)
+            if self.index in types:
+                self.index, data = types[self.index]
+                module[data.header] = data
+            elif self.at("def"):
+                self._function_definition(module)
+            else:
+                self.unexpected("a definition, which begins with `def` or `type`")
+        self._check_globals(module)
+        return module
+
+    def _check_globals(self, module: IRModule) -> None:
         for name, (_, token) in self.globals.items():
             if name not in module:
                 known = [g.name_hint for g in module.functions]
                 self.error(
                     token, f"the module has no function @{name}", *did_you_mean(name, known, "@")
                 )
-        return module
 
     def whole_expression(self) -> Expr:
         """An expression with nothing after it."""
-        if self.at("#["):
+        if self._at_header():
             self._header()
         return self._to_end()
 
@@ -147,19 +193,30 @@ class _Parser(TokenStream):
             self.unexpected("the end of the expression")
         return found
 
+    def _at_header(self) -> bool:
+        return self.at("#[") or (self.at("v0") and self.tokens[self.index + 1].kind == "field")
+
     def _header(self) -> None:
-        self.expect("#[", "to begin the header")
-        self.expect("version", "in the header")
-        self.expect("=", "after `version`")
-        token = self.expect_kind("string", "the version in quotes")
-        if token.text != f'"{VERSION}"':
+        """``#[version = "0.0.5"]``, or ``v0.0.4`` as it used to be written."""
+        start = self.token
+        if self.take("v0"):
+            self.version = "0"
+            while self.token.kind == "field":
+                self.version += self.advance().text
+        else:
+            self.expect("#[", "to begin the header")
+            self.expect("version", "in the header")
+            self.expect("=", "after `version`")
+            start = self.expect_kind("string", "the version in quotes")
+            self.version = start.text.strip('"')
+            self.expect("]", "after the version")
+        if self.version not in VERSIONS:
             self.error(
-                token,
-                f'cannot read version {token.text} of the format, only "{VERSION}"',
+                start,
+                f"cannot read version {self.version} of the format, only {', '.join(VERSIONS)}",
                 "print the program again with a version of its compiler that writes "
                 f'"{VERSION}" (Relay 0.7 and later)',
             )
-        self.expect("]", "after the version")
 
     def _function_definition(self, module: IRModule) -> None:
         start = self.advance()
@@ -237,7 +294,8 @@ class _Parser(TokenStream):
             elif self.take("free_var"):
                 name = self.expect_kind("local", "a variable like `%x` after `free_var`")
                 self._bind(name.text, self._variable(name))
-                self.expect(";", "after the declaration")
+                if not self.take(";") and self.version == VERSION:
+                    self.unexpected("`;` after the declaration")
             else:
                 value = yield self._expression()
                 if not self.take(";"):
@@ -274,8 +332,13 @@ class _Parser(TokenStream):
                 op = self._operator(sign, operator)
                 operands[-1] = Call(op, (operands[-1], right), span=self.span_of(sign))
             if not name:
-                return operands[0]
+                break
             signs.append((level, name, self.advance()))
+        if not self.at(":="):
+            return operands[0]
+        assign = self.advance()
+        value = yield self._expression()
+        return RefWrite(operands[0], value, self.span_of(assign))
 
     def _leaf(self) -> Expr | None:
         """A variable or number that nothing is applied to; the common case, without a rule."""
@@ -283,7 +346,7 @@ class _Parser(TokenStream):
         if token.kind not in ("local", "graph", "number"):
             return None
         after = self.tokens[self.index + 1]
-        if after.kind == "field" or after.text == "(":
+        if after.kind == "field" or after.text in ("(", "^"):
             return None
         self.index += 1
         return scalar_literal(self, token) if token.kind == "number" else self._lookup(token)
@@ -301,6 +364,8 @@ class _Parser(TokenStream):
             if self.token.kind == "field":
                 index = self.integer(self.advance())
                 found = TupleGetItem(found, index, self.span_from(start))
+            elif self.take("^"):
+                found = RefRead(found, self.span_from(start))
             elif self.at("("):
                 arguments, attributes = yield from self._arguments()
                 for token, _ in attributes.values():
@@ -333,6 +398,14 @@ class _Parser(TokenStream):
         if token.text in ("let", "free_var"):
             self.index -= 1
             return (yield self._block())
+        if token.text == "match":
+            return (yield self._match_rest(token))
+        if token.text in _REFERENCES and self.at("("):
+            return (yield self._reference(token))
+        if token.text in self.constructors:
+            return self._constructed(token)
+        if token.text in dtypes.NAMES and self.at("("):
+            return self._typed_literal(token)
         if token.text in ("True", "False"):
             return Constant(np.asarray(token.text == "True"), self.span_of(token))
         if token.text in SPECIAL:
@@ -390,7 +463,9 @@ class _Parser(TokenStream):
             return Op.get(name)
         except RelayError:
             self.error(
-                token, f"there is no operator named `{name}`", *did_you_mean(name, Op.list_names())
+                token,
+                f"there is no operator named `{name}`",
+                *did_you_mean(name, (*Op.list_names(), *self.constructors)),
             )
 
     def _parenthesised(self) -> Step:
@@ -422,6 +497,104 @@ class _Parser(TokenStream):
             self.unexpected("`{` after `else`", "put the second if into braces")
         false_branch = yield self._braced("the second branch of an if")
         return If(condition, true_branch, false_branch, self.span_of(start))
+
+    def _constructed(self, token: Token) -> Expr:
+        """A constructor; one without fields stands for the call of it."""
+        constructor = self.constructors[token.text]
+        if constructor.inputs:
+            return constructor
+        if self.take("("):
+            self.expect(")", f"since {token.text} has no fields")
+        return Call(constructor, (), span=self.span_of(token))
+
+    def _typed_literal(self, token: Token) -> Expr:
+        """``int64(3)``, as Relay 0.5 wrote scalars."""
+        self.expect("(", "after the data type")
+        negative = self.take("-")
+        number = self.expect_kind("number", "a number")
+        self.expect(")", "after the number")
+        value = scalar_literal(self, number, negative).data.numpy()
+        storage = dtypes.to_numpy(token.text)
+        return Constant(NDArray(np.asarray(value).astype(storage), token.text), self.span_of(token))
+
+    def _reference(self, token: Token) -> Step:
+        """``ref(e)``, ``ref_read(r)`` or ``ref_write(r, v)``."""
+        arguments, attributes = yield from self._arguments()
+        wanted = 2 if token.text == "ref_write" else 1
+        if attributes or len(arguments) != wanted:
+            self.error(token, f"{token.text} takes {wanted} arguments, found {len(arguments)}")
+        span = self.span_from(token)
+        if token.text == "ref":
+            return RefCreate(arguments[0], span)
+        if token.text == "ref_read":
+            return RefRead(arguments[0], span)
+        return RefWrite(arguments[0], arguments[1], span)
+
+    # ------------------------------------------------------------------ match
+
+    def _match_rest(self, start: Token) -> Step:
+        complete = not self.take("?")
+        self.expect("(", "before the matched value")
+        data = yield self._expression()
+        self.expect(")", "after the matched value")
+        self.expect("{", "before the clauses of a match")
+        clauses: list[Clause] = []
+        while not self.at("}"):
+            mark, first = len(self.shadowed), self.token
+            pattern = self._pattern()
+            bound = pattern_vars(pattern)
+            for i, variable in enumerate(bound):
+                if any(variable.name_hint == v.name_hint for v in bound[:i]):
+                    self.error(first, f"the pattern binds %{variable.name_hint} twice")
+                self._bind(f"%{variable.name_hint}", variable)
+            self.expect("=>", "after the pattern")
+            if self.at("{") or self.version == VERSION:
+                value = yield self._braced("the value of a clause")
+            else:
+                value = yield self._expression()
+            self._unbind(mark)
+            clauses.append(Clause(pattern, value))
+            if not self.take(","):
+                break
+        self.expect("}", "after the clauses of a match")
+        return Match(data, clauses, complete, self.span_of(start))
+
+    def _pattern(self) -> Pattern:
+        self.enter()
+        token = self.token
+        found: Pattern
+        if self.take("_"):
+            found = PatternWildcard()
+        elif token.kind == "local":
+            found = PatternVar(self._variable(self.advance()))
+        elif self.at("("):
+            found = PatternTuple(self._pattern_list())
+        elif token.kind == "identifier":
+            found = self._constructor_pattern(self.advance())
+        else:
+            self.unexpected("a pattern", "a pattern is like `_`, `%x`, `Cons(%x, _)` or `(%a, %b)`")
+        self.leave()
+        return found
+
+    def _constructor_pattern(self, token: Token) -> Pattern:
+        constructor = self.constructors.get(token.text)
+        if constructor is None:
+            self.error(
+                token,
+                f"there is no constructor named {token.text}",
+                *did_you_mean(token.text, self.constructors),
+            )
+        return PatternConstructor(constructor, self._pattern_list() if self.at("(") else [])
+
+    def _pattern_list(self) -> list[Pattern]:
+        self.expect("(", "before the patterns")
+        found: list[Pattern] = []
+        while not self.at(")"):
+            found.append(self._pattern())
+            if not self.take(","):
+                break
+        self.expect(")", "after the patterns")
+        return found
 
     def _function_rest(self, start: Token) -> Step:
         """What follows ``fn`` or ``def @name``."""

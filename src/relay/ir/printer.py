@@ -15,6 +15,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from relay import dtypes
+from relay.ir.adt import Constructor, TypeData
 from relay.ir.expr import (
     Call,
     Constant,
@@ -28,23 +30,24 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
+from relay.ir.match import Match
 from relay.ir.metadata import dump
 from relay.ir.op import Operator, changed_attributes
-from relay.ir.types import Any
+from relay.ir.patterns import pattern_text
+from relay.ir.reference import RefCreate, RefRead, RefWrite
+from relay.ir.types import Any, GlobalTypeVar, Type, TypeVar, substitute_types
 from relay.ir.visit import post_order
 from relay.support.source import Source, Span
 
 VERSION: Final = "0.0.5"
 HEADER: Final = f'#[version = "{VERSION}"]\n'
 HIDDEN_METADATA: Final = """
-/* For debugging purposes the metadata section has been omitted.
- * If you would like to see the full metadata section you can set the
- * option to `True` when invoking `astext`.
- */
+/* The metadata (tensor constants) is left out; astext(show_meta_data=True) prints it. */
 """
 
 Annotate: TypeAlias = Callable[[Expr], str]
 Functions: TypeAlias = Mapping[GlobalVar, Function]
+Types: TypeAlias = Mapping[GlobalTypeVar, TypeData]
 _Piece: TypeAlias = "str | Expr | _Block"
 """Text without line ends; an expression marks where its own text begins."""
 
@@ -63,29 +66,35 @@ def expr_text(expr: Expr) -> str:
     return _Printer().expr(expr)
 
 
-def module_text(functions: Functions) -> str:
-    """The functions of a module as text, without header and metadata."""
-    return _Printer().module(functions)
+def module_text(functions: Functions, types: Types | None = None) -> str:
+    """The types and functions of a module as text, without header and metadata."""
+    return _Printer().module(functions, types or {})
 
 
 def astext(
-    program: Expr | Functions, show_meta_data: bool = True, annotate: Annotate | None = None
+    program: Expr | Functions,
+    show_meta_data: bool = True,
+    annotate: Annotate | None = None,
+    types: Types | None = None,
 ) -> str:
     """`program` as a complete text: header, program, metadata.
 
     Without `show_meta_data` a comment stands for the metadata, and the text cannot be parsed back
     when the program holds tensors. `annotate` gives the text of the comment after an expression
-    ("" for none) instead of its type.
+    ("" for none) instead of its type. `types` are the type definitions of a module.
     """
     printer = _Printer(annotate)
-    body = printer.expr(program) if isinstance(program, Expr) else printer.module(program)
+    if isinstance(program, Expr):
+        body = printer.expr(program)
+    else:
+        body = printer.module(program, types or {})
     return HEADER + body + "\n" + _metadata(printer.constants, show_meta_data)
 
 
 def positioned_text(program: Expr | Functions, name: str) -> tuple[Source, dict[Expr, Span]]:
     """`program` as a source called `name`, and where in it each expression stands."""
     printer = _Printer()
-    text = printer.expr(program) if isinstance(program, Expr) else printer.module(program)
+    text = printer.expr(program) if isinstance(program, Expr) else printer.module(program, {})
     source = Source(name, text)
     spans = {
         expr: Span(source, line, column, line, column + width)
@@ -201,6 +210,11 @@ class _Layout:
                 self.inner[node] = blocks = (_Block(home), _Block(home))
                 self._place(true_branch, blocks[0], _Edge.TAIL)
                 self._place(false_branch, blocks[1], _Edge.TAIL)
+            case Match(data=data, clauses=clauses):
+                self._place(data, home, _Edge.ARGUMENT)
+                self.inner[node] = tuple(_Block(home) for _ in clauses)
+                for clause, block in zip(clauses, self.inner[node], strict=True):
+                    self._place(clause.rhs, block, _Edge.TAIL)
             case Let(value=value, body=body):
                 block = home if self.edges[node] is _Edge.TAIL else _Block(home)
                 self.inner[node] = (block,)
@@ -236,6 +250,8 @@ class _Printer:
     _commented: set[Expr] = field(default_factory=set)
     _names: dict[Expr, str] = field(default_factory=dict)
     _inlined: dict[Expr, Sequence[_Piece]] = field(default_factory=dict)
+    _type_names: dict[TypeVar, str] = field(default_factory=dict)
+    _types: frozenset[str] = frozenset()
     _temporaries: int = 0
 
     def expr(self, expr: Expr) -> str:
@@ -244,8 +260,13 @@ class _Printer:
         top.lines.append(self._take(expr))
         return self._flatten(top).strip("\n")
 
-    def module(self, functions: Functions) -> str:
+    def module(self, functions: Functions, types: Types) -> str:
         top = _Block(None)
+        self._types = frozenset(t.name_hint for t in types)
+        for type_var in sorted(types, key=lambda g: g.name_hint):
+            if top.lines:
+                top.lines.append(())
+            top.lines.extend((line,) for line in str(types[type_var]).split("\n"))
         for variable in sorted(functions, key=lambda g: g.name_hint):
             if top.lines:
                 top.lines.append(())
@@ -254,6 +275,8 @@ class _Printer:
 
     def _definition(self, variable: GlobalVar, function: Function) -> Sequence[_Piece]:
         self._names.clear()
+        self._type_names.clear()
+        self._name_types(function.type_params)
         head = f"def {self._name(variable)}"
         params = self._parameters(function)
         body = _Block(_Block(None))
@@ -291,13 +314,19 @@ class _Printer:
                 self._names[node] = self._unique(node)
                 top.lines.append(["free_var ", *self._declaration(node), ";"])
                 return
-            case Constant() | GlobalVar() | Op():
+            case Constant() | GlobalVar() | Op() | Constructor():
                 self._name(node)
                 return
+            case Match():
+                for variable in node.bound:
+                    self._names[variable] = self._unique(variable)
+                inside = (node.data, *(clause.rhs for clause in node.clauses))
+                children: list[tuple[Expr, _Stage]] = [(child, _Stage.ENTER) for child in inside]
             case Function():
+                self._name_types(node.type_params)
                 for parameter in node.params:
                     self._names[parameter] = self._unique(parameter)
-                children: list[tuple[Expr, _Stage]] = [(node.body, _Stage.ENTER)]
+                children = [(node.body, _Stage.ENTER)]
             case Let():
                 self._names[node.variable] = self._unique(node.variable)
                 children = [
@@ -336,6 +365,15 @@ class _Printer:
                 blocks[1].lines.append(self._take(node.false_branch))
                 condition = f"if ({self._atom(node.cond)}) "
                 return [node, condition, "{", blocks[0], "} else {", blocks[1], "}"]
+            case Match():
+                return [node, *self._match(node, layout)]
+            case RefCreate(value=value):
+                return [node, f"ref({self._atom(value)})", self._comment(node)]
+            case RefRead(ref=ref):
+                return [node, f"ref_read({self._atom(ref)})", self._comment(node)]
+            case RefWrite(ref=ref, value=value):
+                text = f"ref_write({self._atom(ref)}, {self._atom(value)})"
+                return [node, text, self._comment(node)]
             case Let():
                 body = layout.inner[node][0]
                 if layout.edges[node] is _Edge.TAIL:
@@ -345,7 +383,18 @@ class _Printer:
             case _:
                 return [node, f"<{type(node).__name__}>"]
 
+    def _match(self, match: Match, layout: _Layout) -> list[_Piece]:
+        cases = _Block(None)
+        for clause, block in zip(match.clauses, layout.inner[match], strict=True):
+            block.lines.append(self._take(clause.rhs))
+            pattern = pattern_text(clause.lhs, self._annotated)
+            cases.lines.append([f"{pattern} => {{", block, "},"])
+        word = "match" if match.complete else "match?"
+        return [f"{word} ({self._atom(match.data)}) {{", cases, "}"]
+
     def _call(self, call: Call) -> str:
+        if isinstance(call.op, Constructor) and not call.op.inputs and not call.args:
+            return self._name(call.op)
         parts = [self._atom(argument) for argument in call.args]
         if isinstance(call.attrs, Operator):
             changed = changed_attributes(call.attrs).items()
@@ -355,7 +404,7 @@ class _Printer:
 
     def _parameters(self, function: Function) -> list[_Piece]:
         """``[A](%x: T, Primitive=1) -> R``, with a space at the end."""
-        type_params = ", ".join(str(t) for t in function.type_params)
+        type_params = ", ".join(self._type(t) for t in function.type_params)
         pieces: list[_Piece] = [f"[{type_params}](" if type_params else "("]
         separator = ""
         for parameter in function.params:
@@ -366,14 +415,32 @@ class _Printer:
         for name, value in function.attrs.items():
             pieces.append(f"{separator}{name}={attribute_text(value)}")
             separator = ", "
-        result = "" if function.ret_type is None else f"-> {function.ret_type} "
+        result = "" if function.ret_type is None else f"-> {self._type(function.ret_type)} "
         pieces.append(f") {result}")
         return pieces
 
     def _declaration(self, variable: Var) -> list[_Piece]:
+        return [variable, self._annotated(variable), self._comment(variable)]
+
+    def _annotated(self, variable: Var) -> str:
         annotation = variable.type_annotation
-        text = self._names[variable] + ("" if annotation is None else f": {annotation}")
-        return [variable, text, self._comment(variable)]
+        return self._names[variable] + ("" if annotation is None else f": {self._type(annotation)}")
+
+    def _name_types(self, params: Sequence[TypeVar]) -> None:
+        """Give type parameters names that nothing else in this definition has."""
+        taken = self._types.union(self._type_names.values(), dtypes.NAMES)
+        for param in params:
+            base = _NOT_NAME.sub("_", param.name_hint).replace("/", "_")
+            base = base if base[:1].isalpha() and base.isascii() else f"t{base}"
+            name, suffix = base, 1
+            while name in taken:
+                name, suffix = f"{base}{suffix}", suffix + 1
+            self._type_names[param] = name
+            taken |= {name}
+
+    def _type(self, type_: Type) -> str:
+        renamed = {t: TypeVar(n) for t, n in self._type_names.items() if t.name_hint != n}
+        return str(substitute_types(type_, renamed))
 
     def _take(self, node: Expr) -> Sequence[_Piece]:
         """The text of `node` where it may stand in place."""
@@ -398,6 +465,8 @@ class _Printer:
                 found = f"@{_identifier(name)}"
             case Op(name=name):
                 found = name
+            case Constructor(name_hint=name):
+                found = name
             case _:
                 found = f"<{type(node).__name__}>"
         self._names[node] = found
@@ -420,7 +489,7 @@ class _Printer:
         if self.annotate is not None:
             text = self.annotate(node)
         else:
-            text = "" if node._type is None else f"ty={node._type}"
+            text = "" if node._type is None else f"ty={self._type(node._type)}"
         return f" /* {text.replace('*/', '* /')} */" if text else ""
 
     def _flatten(self, top: _Block) -> str:

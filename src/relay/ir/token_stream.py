@@ -1,10 +1,8 @@
-"""Reading Relay text token by token: the lexical grammar, types, and helpful errors."""
+"""Reading Relay text token by token: the lexical grammar, and helpful errors."""
 
 from typing import Final, NoReturn
 
-from relay import dtypes
-from relay.ir.types import Any, Dim, FuncType, IncompleteType, TensorType, TupleType, Type, TypeVar
-from relay.support.diagnostics import Diagnostic, did_you_mean
+from relay.support.diagnostics import Diagnostic
 from relay.support.lexer import END, Lexer, Positions, Token, fail
 from relay.support.source import Source, Span
 
@@ -18,13 +16,13 @@ LEXER: Final = Lexer(
         ("number", r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:f\d*|[iu]\d+)?"),
         ("identifier", r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"),
         ("string", r'"(?:\\.|[^"\\\n])*"'),
-        ("metadata", r"#\[metadata\]"),
-        ("sign", r"->|=>|==|!=|<=|>=|#\[|[(){}\[\],:;=<>+\-*/?]"),
+        ("metadata", r"#\[metadata\]|METADATA:"),
+        ("sign", r"->|=>|:=|==|!=|<=|>=|#\[|[(){}\[\],:;=<>+\-*/?^]"),
     ),
     stops=frozenset({"metadata"}),
 )
 MAX_NESTING: Final = 64
-"""How deep types and attribute values may nest (programs may nest without a limit)."""
+"""How deep types, patterns and attribute values may nest (programs may nest without a limit)."""
 MAX_DIGITS: Final = 25
 
 
@@ -36,7 +34,6 @@ class TokenStream:
         self.positions = Positions(source)
         self.tokens = LEXER.tokens(source, self.positions)
         self.index = 0
-        self.type_vars: dict[str, TypeVar] = {}
         self._nesting = 0
 
     @property
@@ -105,7 +102,9 @@ class TokenStream:
         """Count one level of a nesting that is parsed by recursion; `leave` undoes it."""
         self._nesting += 1
         if self._nesting > MAX_NESTING:
-            self.error(self.token, f"types and attribute values nest at most {MAX_NESTING} deep")
+            self.error(
+                self.token, f"types, patterns and attribute values nest at most {MAX_NESTING} deep"
+            )
 
     def leave(self) -> None:
         """The end of what `enter` began."""
@@ -119,87 +118,3 @@ class TokenStream:
         if len(digits) > MAX_DIGITS:
             self.error(token, f"the number {digits[:12]}... is too large")
         return int(digits)
-
-    # ------------------------------------------------------------------ types
-
-    def type(self) -> Type:
-        """A type."""
-        self.enter()
-        start = self.token
-        if self.take("_"):
-            found: Type = IncompleteType()
-        elif self.at("("):
-            found = TupleType(self._type_list())
-        elif self.take("Tensor"):
-            found = self._tensor_type()
-        elif self.take("fn"):
-            found = self._function_type()
-        elif start.kind == "identifier":
-            found = self._named_type(self.advance())
-        else:
-            self.unexpected("a type", "a type is like `Tensor[(1, 3), float32]` or `int32`")
-        self.leave()
-        return found
-
-    def _named_type(self, token: Token) -> Type:
-        if token.text in self.type_vars:
-            return self.type_vars[token.text]
-        return TensorType((), self._dtype(token))
-
-    def _dtype(self, token: Token) -> str:
-        if token.text not in dtypes.NAMES:
-            known = (*dtypes.NAMES, "Tensor", "fn", *self.type_vars)
-            self.error(
-                token, f"there is no type named `{token.text}`", *did_you_mean(token.text, known)
-            )
-        return token.text
-
-    def _type_list(self) -> list[Type]:
-        """Types in parentheses."""
-        self.expect("(", "before the types")
-        found: list[Type] = []
-        while not self.at(")"):
-            found.append(self.type())
-            if not self.take(","):
-                break
-        self.expect(")", "after the types")
-        return found
-
-    def _tensor_type(self) -> TensorType:
-        self.expect("[", "after `Tensor`")
-        self.expect("(", "before the shape")
-        shape: list[Dim] = []
-        while not self.at(")"):
-            if self.take("?"):
-                shape.append(Any())
-            else:
-                shape.append(self.integer(self.expect_kind("number", "a size, or `?`")))
-            if not self.take(","):
-                break
-        self.expect(")", "after the shape")
-        self.expect(",", "between the shape and the data type")
-        dtype = self._dtype(self.expect_kind("identifier", "a data type"))
-        self.expect("]", "after the data type")
-        return TensorType(shape, dtype)
-
-    def _function_type(self) -> FuncType:
-        outer = dict(self.type_vars)
-        params = self.type_parameters()
-        arguments = self._type_list()
-        self.expect("->", "before the result type")
-        result = self.type()
-        self.type_vars = outer
-        return FuncType(arguments, result, params)
-
-    def type_parameters(self) -> list[TypeVar]:
-        """``[A, B]`` where it comes next; the names are known as types from here on."""
-        found: list[TypeVar] = []
-        if self.take("["):
-            while not self.at("]"):
-                name = self.expect_kind("identifier", "the name of a type parameter").text
-                self.type_vars[name] = TypeVar(name)
-                found.append(self.type_vars[name])
-                if not self.take(","):
-                    break
-            self.expect("]", "after the type parameters")
-        return found

@@ -2,10 +2,10 @@
 
 The type kinds are `TensorType`, `TupleType`, `FuncType`, `TypeVar`, `GlobalTypeVar`, `TypeCall`,
 `RefType` and `IncompleteType`. Shapes are tuples of dimensions: an `int`, or `Any`, a size that is
-known only at run time.
+known only at run time; a `SizeVar` is such a size with a name, the same wherever the name occurs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias, TypeGuard
@@ -30,6 +30,20 @@ class Any:
 
     def __repr__(self) -> str:
         return "?"
+
+
+@dataclass(frozen=True, repr=False)
+class SizeVar(Any):
+    """A size known only at run time that has a name: ``Tensor[(n, 128), float32]``.
+
+    Within one program equal names are equal sizes. Where sizes of different names meet, nothing is
+    known about the result (`Any`); a check at run time is what decides whether they agree.
+    """
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 Dim: TypeAlias = int | Any
@@ -112,12 +126,21 @@ class TypeVar(Type):
         return self.name_hint
 
 
+def ShapeVar(name: str) -> TypeVar:  # noqa: N802 - Relay's name
+    """A type parameter that stands for a shape (Relay: `relay.ShapeVar`)."""
+    return TypeVar(name, TypeKind.ShapeVar)
+
+
 @dataclass(frozen=True)
 class GlobalTypeVar(Type):
-    """The name of an algebraic data type of a module."""
+    """The name of an algebraic data type of a module. Equal names are the same type."""
 
     name_hint: str
     kind: TypeKind = TypeKind.AdtHandle
+
+    def __call__(self, *args: Type) -> "TypeCall":
+        """The data type at `args`: ``List(A)``."""
+        return TypeCall(self, args)
 
     def __str__(self) -> str:
         return self.name_hint
@@ -141,9 +164,12 @@ class TypeCall(Type):
         return f"{self.func}[{', '.join(map(str, self.args))}]" if self.args else str(self.func)
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)
 class FuncType(Type):
-    """A function from `arg_types` to `ret_type`, polymorphic in `type_params`."""
+    """A function from `arg_types` to `ret_type`, polymorphic in `type_params`.
+
+    Two are equal when they differ at most in the names of their type parameters.
+    """
 
     arg_types: tuple[Type, ...]
     ret_type: Type
@@ -158,6 +184,18 @@ class FuncType(Type):
 
     def children(self) -> tuple[Type, ...]:
         return (*self.arg_types, self.ret_type)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FuncType) or len(self.type_params) != len(other.type_params):
+            return False
+        if self.type_params and self.type_params != other.type_params:
+            other = instantiate(other, self.type_params)
+        return self.arg_types == other.arg_types and self.ret_type == other.ret_type
+
+    def __hash__(self) -> int:
+        if self.type_params:
+            return hash((len(self.type_params), len(self.arg_types)))
+        return hash((self.arg_types, self.ret_type))
 
     def __str__(self) -> str:
         params = f" [{', '.join(map(str, self.type_params))}]" if self.type_params else " "
@@ -185,6 +223,45 @@ class IncompleteType(Type):
 
     def __str__(self) -> str:
         return "_"
+
+
+class TypeConstraint(Type):
+    """Base of what may be demanded of types; see `TypeRelation`."""
+
+    __slots__ = ()
+
+
+Relation: TypeAlias = Callable[[Sequence[Type], int, object, object], bool]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class TypeRelation(TypeConstraint):
+    """The demand that `func` holds of `args`: `num_inputs` inputs, then results.
+
+    ``func(args, num_inputs, attrs, reporter)`` is given the types as far as they are known and a
+    `relay.infer.Solver`, on which it unifies; it returns whether it is done (False: it has to be
+    asked again when more is known), and raises `TypeInferenceError` when it cannot hold.
+    """
+
+    func: Relation
+    args: tuple[Type, ...]
+    num_inputs: int
+    attrs: object
+
+    def __init__(
+        self, func: Relation, args: Sequence[Type], num_inputs: int, attrs: object = None
+    ) -> None:
+        object.__setattr__(self, "func", func)
+        object.__setattr__(self, "args", tuple(args))
+        object.__setattr__(self, "num_inputs", num_inputs)
+        object.__setattr__(self, "attrs", attrs)
+
+    def children(self) -> tuple[Type, ...]:
+        return self.args
+
+    def __str__(self) -> str:
+        name = getattr(self.func, "__name__", "relation")
+        return f"{name}({', '.join(map(str, self.args))})"
 
 
 def scalar_type(dtype: str) -> TensorType:
@@ -223,28 +300,59 @@ def flatten_tensor_types(type_: Type) -> tuple[TensorType, ...]:
     return tuple(found)
 
 
+def is_dynamic(type_: Type) -> bool:
+    """Whether some dimension in `type_` is known only at run time."""
+    stack = [type_]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, TensorType) and not current.is_static:
+            return True
+        stack.extend(current.children())
+    return False
+
+
 def compatible(expected: Type, found: Type) -> bool:
     """Whether a value of type `found` may stand where `expected` is wanted.
 
-    The types have to be equal, except that an `Any` dimension on either side agrees with any size.
+    The types have to be equal, except that an `Any` dimension on either side agrees with any size,
+    that the names of type parameters do not count, and that a polymorphic function may stand for
+    each of its instances.
     """
+    matching: dict[TypeVar, Type] = {}
+    open_: set[TypeVar] = set()
     stack = [(expected, found)]
     while stack:
-        left, right = stack.pop()
+        left, right = (matching.get(t, t) if isinstance(t, TypeVar) else t for t in stack.pop())
         if left == right:
             continue
+        if isinstance(left, TypeVar) and left in open_:
+            matching[left] = right
+            continue
+        if isinstance(right, TypeVar) and right in open_:
+            matching[right] = left
+            continue
         if isinstance(left, TensorType) and isinstance(right, TensorType):
-            if left.dtype != right.dtype or len(left.shape) != len(right.shape):
-                return False
-            pairs = zip(left.shape, right.shape, strict=True)
-            if not all(a == b or isinstance(a, Any) or isinstance(b, Any) for a, b in pairs):
+            if not _same_tensors(left, right):
                 return False
             continue
+        if isinstance(left, FuncType) and isinstance(right, FuncType):
+            if len(left.type_params) == len(right.type_params):
+                matching.update(zip(right.type_params, left.type_params, strict=True))
+            else:
+                open_.update(left.type_params, right.type_params)
         inner, other = left.children(), right.children()
         if type(left) is not type(right) or not inner or len(inner) != len(other):
             return False
         stack.extend(zip(inner, other, strict=True))
     return True
+
+
+def _same_tensors(left: TensorType, right: TensorType) -> bool:
+    """Whether two tensor types agree, as far as their sizes are known."""
+    if left.dtype != right.dtype or len(left.shape) != len(right.shape):
+        return False
+    pairs = zip(left.shape, right.shape, strict=True)
+    return all(a == b or isinstance(a, Any) or isinstance(b, Any) for a, b in pairs)
 
 
 def join(a: Type, b: Type) -> Type:
@@ -256,6 +364,8 @@ def join(a: Type, b: Type) -> Type:
         return TensorType([x if x == y else Any() for x, y in pairs], a.dtype)
     if isinstance(a, TupleType) and isinstance(b, TupleType):
         return TupleType([join(x, y) for x, y in zip(a.fields, b.fields, strict=True)])
+    if isinstance(a, TypeCall) and isinstance(b, TypeCall):
+        return TypeCall(a.func, [join(x, y) for x, y in zip(a.args, b.args, strict=True)])
     return a
 
 
@@ -268,6 +378,7 @@ def substitute_types(type_: Type, mapping: Mapping[TypeVar, Type]) -> Type:
     if isinstance(type_, TupleType):
         return TupleType([substitute_types(f, mapping) for f in type_.fields])
     if isinstance(type_, FuncType):
+        # Type parameters are objects, so that nothing of `mapping` can be captured.
         arguments = [substitute_types(a, mapping) for a in type_.arg_types]
         return FuncType(arguments, substitute_types(type_.ret_type, mapping), type_.type_params)
     if isinstance(type_, TypeCall):

@@ -5,7 +5,9 @@ Expressions form a directed acyclic graph: a node that is used twice is still vi
 
 from collections.abc import Callable, Iterable, Mapping
 
-from relay.ir.expr import Expr, Function, Let, Var
+from relay.ir.expr import Call, Expr, Function, Let, Var
+from relay.ir.match import Match
+from relay.ir.types import FuncType, Type, TypeVar
 
 
 def post_order(expr: Expr, enter_primitive: bool = True) -> list[Expr]:
@@ -47,12 +49,15 @@ def _primitive(node: Expr) -> bool:
 
 
 def bound_vars(node: Expr) -> tuple[Var, ...]:
-    """The variables that `node` itself binds: a function's parameters, a let's variable."""
+    """The variables that `node` itself binds: a function's parameters, a let's variable, those in
+
+    the patterns of a match. They are the first of its children.
+    """
     if isinstance(node, Function):
         return node.params
     if isinstance(node, Let):
         return (node.variable,)
-    return ()
+    return node.bound if isinstance(node, Match) else ()
 
 
 def used_children(node: Expr) -> tuple[Expr, ...]:
@@ -114,6 +119,34 @@ def free_vars(expr: Expr) -> list[Var]:
     order = post_order(expr)
     bound = {v for node in order for v in bound_vars(node)}
     return [node for node in order if isinstance(node, Var) and node not in bound]
+
+
+def free_type_vars(expr: Expr) -> list[TypeVar]:
+    """The type variables that `expr` uses in annotations and does not bind, by first use."""
+    found: dict[TypeVar, None] = {}
+    bound: set[TypeVar] = set()
+    for node in post_order(expr):
+        for annotation in annotations(node):
+            stack = [annotation]
+            while stack:
+                current = stack.pop()
+                if isinstance(current, TypeVar):
+                    found.setdefault(current)
+                elif isinstance(current, FuncType):
+                    bound.update(current.type_params)
+                stack.extend(reversed(current.children()))
+        if isinstance(node, Function):
+            bound.update(node.type_params)
+    return [v for v in found if v not in bound]
+
+
+def annotations(node: Expr) -> list[Type]:
+    """The types written at `node` itself: of a variable, a result, type arguments."""
+    if isinstance(node, Var):
+        return [] if node.type_annotation is None else [node.type_annotation]
+    if isinstance(node, Function):
+        return [] if node.ret_type is None else [node.ret_type]
+    return list(node.type_args) if isinstance(node, Call) else []
 
 
 def all_vars(expr: Expr) -> list[Var]:

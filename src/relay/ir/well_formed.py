@@ -1,7 +1,12 @@
 """Whether variables are bound as the language wants it: once each, and before they are used."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from relay.ir.expr import Expr, Function, Let, Var
+from relay.ir.match import Match
 from relay.ir.module import IRModule
+from relay.ir.patterns import pattern_vars
 from relay.ir.visit import bound_vars, post_order
 from relay.support.diagnostics import Diagnostic
 from relay.support.errors import RelayError
@@ -62,28 +67,47 @@ def _outside(root: Expr) -> list[Var]:
     open_: set[Var] = set()
     found: dict[Var, None] = {}
     seen: set[Expr] = set()
-    stack: list[tuple[Expr, str]] = [(root, "visit")]
+    stack: list[Expr | _Scope] = [root]
     while stack:
-        node, stage = stack.pop()
-        if stage == "bind":
-            open_.update(bound_vars(node))
-        elif stage == "unbind":
-            open_.difference_update(bound_vars(node))
+        node = stack.pop()
+        if isinstance(node, _Scope):
+            change = open_.update if node.begins else open_.difference_update
+            change(node.variables)
         elif isinstance(node, Var):
             if node not in open_:
                 found[node] = None
         elif node not in seen:
             seen.add(node)
-            match node:
-                case Function(body=body):
-                    stack += [(node, "unbind"), (body, "visit"), (node, "bind")]
-                case Let(value=value, body=body):
-                    stack += [(node, "unbind"), (body, "visit")]
-                    # A function may refer to the variable that it is bound to.
-                    recursive = isinstance(value, Function)
-                    order = ["bind", "visit"] if recursive else ["visit", "bind"]
-                    steps = [(node if s == "bind" else value, s) for s in order]
-                    stack += reversed(steps)
-                case _:
-                    stack.extend((child, "visit") for child in reversed(node.children()))
+            stack.extend(reversed(_steps(node)))
     return list(found)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where `variables` come into scope, or go out of it."""
+
+    variables: Sequence[Var]
+    begins: bool
+
+
+def _steps(node: Expr) -> list["Expr | _Scope"]:
+    """What to look at in `node`, in order."""
+    match node:
+        case Function(body=body):
+            return _inside(node.params, body)
+        case Let(variable=variable, value=value, body=body):
+            # A function may refer to the variable that it is bound to.
+            if isinstance(value, Function):
+                return _inside([variable], value, body)
+            return [value, *_inside([variable], body)]
+        case Match(data=data, clauses=clauses):
+            steps: list[Expr | _Scope] = [data]
+            for clause in clauses:
+                steps += _inside(pattern_vars(clause.lhs), clause.rhs)
+            return steps
+        case _:
+            return list(node.children())
+
+
+def _inside(variables: Sequence[Var], *nodes: Expr) -> list["Expr | _Scope"]:
+    return [_Scope(variables, True), *nodes, _Scope(variables, False)]

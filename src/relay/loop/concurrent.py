@@ -45,8 +45,9 @@ def conflicts(loop: For, ranges: Ranges) -> Iterator[Conflict]:
     accesses, inner = _accesses(loop.body)
     everything = {**ranges, **inner}
     for buffer, found in accesses.items():
-        stores = [a for a in found if isinstance(a.stmt, Store) and a.stmt.buffer is buffer]
-        if not stores or _independent(loop.var, found, buffer, inner, everything):
+        stores = [a for a in found if isinstance(a.stmt, Store) and a.indices is a.stmt.indices]
+        touching = [a for a in found if a in stores or not _never_stored(a, stores, everything)]
+        if not stores or _independent(loop.var, touching, buffer, inner, everything):
             continue
         for access in stores:
             assert isinstance(access.stmt, Store)
@@ -92,6 +93,16 @@ def _accesses(body: Stmt) -> tuple[dict[Buffer, list[_Access]], dict[Var, Range]
             if isinstance(node, Load):
                 add(node.buffer, node.indices, stmt, conditional)
     return {b: a for b, a in found.items() if b not in private}, ranges
+
+
+def _never_stored(load: _Access, stores: Sequence[_Access], ranges: Ranges) -> bool:
+    """Whether some dimension tells all places of `load` from all places of `stores`."""
+    for index, *others in zip(load.indices, *(s.indices for s in stores), strict=True):
+        here = bounds(index, ranges)
+        there = [bounds(other, ranges) for other in others]
+        if here is not None and all(t and (t[1] < here[0] or here[1] < t[0]) for t in there):
+            return True
+    return False
 
 
 def _independent(

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.loop import arith
-from relay.loop.arith import Value
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store
 from relay.loop.printer import heading
 from relay.support.errors import InputError, InternalError
+from relay.te import arith
+from relay.te.arith import Value
 from relay.te.expr import COMBINE, Binary, Cast, Compare, Const, Expr, Select, Unary, Var
 
 _LANES = (Kind.PARALLEL, Kind.VECTORIZED)

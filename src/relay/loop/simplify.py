@@ -23,6 +23,7 @@ from relay.te.expr import (
     Compare,
     Const,
     Expr,
+    Unary,
     Var,
     binary,
     compare,
@@ -92,6 +93,8 @@ def linear(expr: Expr) -> Linear:
             return linear(a).scaled(int(b.value))
         case Binary(op="mul", a=Const() as a, b=b):
             return linear(b).scaled(int(a.value))
+        case Unary(op="neg", value=value):
+            return linear(value).scaled(-1)
         case Var():
             return Linear(0, {expr: (expr, 1)})
         case _:
@@ -117,7 +120,7 @@ def bounds(expr: Expr, ranges: Ranges) -> Range | None:
             p, q = bounds(a, ranges), bounds(b, ranges)
             pick = min if op == "min" else max
             return (pick(p[0], q[0]), pick(p[1], q[1])) if p and q else None
-        case Binary(op="add" | "sub" | "mul"):
+        case Binary(op="add" | "sub" | "mul") | Unary(op="neg"):
             return _linear_bounds(linear(expr), ranges)
         case _:
             return None
@@ -155,10 +158,10 @@ def _divide(form: Linear, divisor: int, ranges: Ranges) -> tuple[Linear, Linear]
         return whole, rest
     if not rest.terms:
         return whole, rest
-    common = math.gcd(divisor, *(c for _, c in rest.terms.values()))
-    low = rest.const % common
+    common, low = _step(rest, divisor, ranges)
+    large = rest.plus(low, -1)
     small = Linear(
-        (rest.const - low) // common, {k: (a, c // common) for k, (a, c) in rest.terms.items()}
+        large.const // common, {k: (a, c // common) for k, (a, c) in large.terms.items()}
     )
     size = divisor // common
     inner = small.expr()
@@ -167,7 +170,18 @@ def _divide(form: Linear, divisor: int, ranges: Ranges) -> tuple[Linear, Linear]
     else:
         quotient = binary("floordiv", inner, size)
     remainder = linear(binary("floormod", inner, size)).scaled(common)
-    return whole.plus(linear(quotient)), remainder.plus(Linear(low))
+    return whole.plus(linear(quotient)), remainder.plus(low)
+
+
+def _step(form: Linear, divisor: int, ranges: Ranges) -> tuple[int, Linear]:
+    """A divisor ``g`` of `divisor`, and ``r`` with ``0 <= r < g``: `form` is ``g*a + r``."""
+    terms = sorted(form.terms.items(), key=lambda item: -abs(item[1][1]))
+    for count in range(len(terms), 0, -1):
+        common = math.gcd(divisor, *(c for _, (_, c) in terms[:count]))
+        low = Linear(form.const % common, dict(terms[count:]))
+        if common > 1 and _within(low, common, ranges):
+            return common, low
+    return 1, Linear()
 
 
 def _rejoin(form: Linear) -> Linear:
@@ -190,7 +204,7 @@ def _rejoin(form: Linear) -> Linear:
 def _simplify_node(node: Expr, ranges: Ranges) -> Expr:
     if isinstance(node, Compare) and node.a.dtype == INDEX:
         return _simplify_compare(node, ranges)
-    if not isinstance(node, Binary) or node.dtype != INDEX:
+    if node.dtype != INDEX:
         return node
     match node:
         case Binary(op="floordiv", a=a, b=Const() as b) if b.value > 0:
@@ -202,7 +216,7 @@ def _simplify_node(node: Expr, ranges: Ranges) -> Expr:
             if difference is not None and (difference[1] <= 0 or difference[0] >= 0):
                 return a if (difference[1] <= 0) == (op == "min") else b
             return node
-        case Binary(op="add" | "sub" | "mul"):
+        case Binary(op="add" | "sub" | "mul") | Unary(op="neg"):
             return _rejoin(linear(node)).expr()
         case _:
             return node

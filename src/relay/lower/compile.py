@@ -18,6 +18,8 @@ from relay.lower.memory import Block, plan_memory
 from relay.lower.program import Program, Step, Value, linearize
 from relay.lower.translate import function_key, operators
 from relay.runtime.executable import TensorSpec
+from relay.runtime.memory import aligned_empty, is_aligned
+from relay.schedule.steps import Pack
 from relay.support.errors import UnsupportedError
 from relay.target import Target
 from relay.transform.base import PassContext
@@ -218,5 +220,17 @@ class _Placement:
         key = (owner, pack and (pack.axis, pack.factor))
         if key not in self._constant_places:
             self._constant_places[key] = len(self.constants)
-            self.constants.append(array if pack is None else pack.reference(array))
+            self.constants.append(_placed(array, pack))
         return Source(Place.CONSTANT, self._constant_places[key])
+
+
+def _placed(array: npt.NDArray[np.generic], pack: Pack | None) -> npt.NDArray[np.generic]:
+    """`array`, packed, in memory that kernels can use; itself where nothing is to be done."""
+    if pack is None and is_aligned(array):
+        return array
+    dtype = dtypes.from_numpy(array.dtype)
+    if pack is not None:
+        return pack.reference(array, aligned_empty(pack.packed_shape(array.shape), dtype))
+    copy = aligned_empty(array.shape, dtype)
+    np.copyto(copy, array)
+    return copy

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from relay.ir.expr import Call, Constant, Expr, Function, Let, Op, Tuple, TupleGetItem, Var
+from relay.ir.expr import Call, Constant, Expr, Function, Op, Tuple, TupleGetItem, Var
 from relay.ir.types import TensorType, flatten_tensor_types
 from relay.ir.visit import post_order
 from relay.support.errors import UnsupportedError
@@ -80,10 +80,34 @@ def linearize(main: Function, copy: Callable[[TensorType], Function]) -> Program
             )
         known[parameter] = Value(type_, input=k)
         program.inputs.append(flatten(known[parameter])[0])
-    for node in post_order(main.body, enter_primitive=False):
+    order = post_order(main.body, enter_primitive=False)
+    for node in order:
+        _check_straight(node)
+    for node in order:
         _evaluate(node, known, program)
     _bind_outputs(program, flatten(known[main.body]), copy)
     return program
+
+
+def _check_straight(node: Expr) -> None:
+    """Raise `UnsupportedError` for what a program without control flow does not have."""
+    match node:
+        case Op() | Var() | Constant() | Tuple() | TupleGetItem():
+            return
+        case Function() as func if func.attrs.get("Primitive"):
+            return
+        case Call(op=Function() as func) if func.attrs.get("Primitive"):
+            return
+        case Function():
+            found = "a function value"
+        case Call():
+            found = "a call of a function"
+        case _:
+            found = type(node).__name__
+    raise UnsupportedError(
+        f"the graph executor runs straight-line programs of operators; found {found}. "
+        'The executors "debug" and "vm" run the whole language'
+    )
 
 
 def _evaluate(node: Expr, known: dict[Expr, Values], program: Program) -> None:
@@ -100,16 +124,9 @@ def _evaluate(node: Expr, known: dict[Expr, Values], program: Program) -> None:
             whole = known[node.tuple_value]
             assert isinstance(whole, tuple)
             known[node] = whole[node.index]
-        case Let():
-            known[node] = known[node.body]
-        case Call(op=Function() as func) if func.attrs.get("Primitive"):
+        case Call(op=Function() as func):
             arguments = [v for a in node.args for v in flatten(known[a])]
             known[node] = _call(func, arguments, program)
-        case _:
-            raise UnsupportedError(
-                f"the graph executor runs straight-line programs of operators; found "
-                f"{type(node).__name__}"
-            )
 
 
 def _call(func: Function, arguments: Sequence[Value], program: Program) -> Values:

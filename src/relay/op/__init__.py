@@ -5,7 +5,7 @@ grouped as Relay's users know them: `tensor`, `transform`, `reduce`, `algorithm`
 """
 
 from relay.ir.expr import Op
-from relay.op import algorithm, nn, reduce, tensor, transform
+from relay.op import algorithm, annotation, contrib, nn, reduce, tensor, transform
 from relay.op.algorithm import (
     argsort,
     searchsorted,
@@ -112,6 +112,7 @@ from relay.op.transform import (
     cast,
     cast_like,
     collapse_sum_like,
+    collapse_sum_to,
     cumprod,
     cumsum,
     expand_dims,
@@ -152,6 +153,7 @@ __all__ = [
     "add",
     "algorithm",
     "all",
+    "annotation",
     "any",
     "arange",
     "argmax",
@@ -173,7 +175,9 @@ __all__ = [
     "ceil",
     "clip",
     "collapse_sum_like",
+    "collapse_sum_to",
     "concatenate",
+    "contrib",
     "copy",
     "cos",
     "cosh",

@@ -39,6 +39,7 @@ trilu = function(_transform.Trilu, own_dtype=("k",))
 broadcast_to = function(_transform.BroadcastTo)
 broadcast_to_like = function(_transform.BroadcastToLike)
 collapse_sum_like = function(_transform.CollapseSumLike)
+collapse_sum_to = function(_transform.CollapseSumTo)
 full = function(_init.Full)
 full_like = function(_init.FullLike)
 scatter_elements = function(_scatter.ScatterElements, own_dtype=("indices",))
@@ -117,6 +118,7 @@ __all__ = [
     "cast",
     "cast_like",
     "collapse_sum_like",
+    "collapse_sum_to",
     "cumprod",
     "cumsum",
     "expand_dims",

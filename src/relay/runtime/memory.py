@@ -24,3 +24,14 @@ def aligned_empty(shape: Sequence[int], dtype: str) -> npt.NDArray[np.generic]:
 def is_aligned(array: npt.NDArray[np.generic]) -> bool:
     """Whether compiled code can use the memory of `array` as it is."""
     return array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0
+
+
+def owned(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """`array`, or a copy of it where it would keep more memory alive than it shows.
+
+    A transposed or reshaped view of a whole array stays a view.
+    """
+    owner = array.base
+    if owner is None or (isinstance(owner, np.ndarray) and owner.nbytes <= array.nbytes + ALIGNMENT):
+        return array
+    return array.copy()

@@ -42,9 +42,11 @@ class Collapse(Step):
         if not isinstance(inner, For) or inner.var.name != self.inner:
             raise ScheduleError(f"collapse: {self.inner} is not directly inside {self.outer}")
         merged: dict[Buffer, tuple[Buffer, int]] = {}
+        apart: set[Buffer] = set()
         for buffer, indices in _accesses(inner.body):
             dimension = self._dimension(buffer, indices, outer, inner)
             if dimension is None:
+                apart.add(buffer)
                 continue
             if buffer in merged and merged[buffer][1] != dimension:
                 raise ScheduleError(f"collapse: {buffer.name} is accessed in two ways")
@@ -52,6 +54,8 @@ class Collapse(Step):
             size = shape[dimension] * shape[dimension + 1]
             flat = (*shape[:dimension], size, *shape[dimension + 2 :])
             merged.setdefault(buffer, (Buffer(buffer.name, flat, buffer.dtype), dimension))
+        if both := next((b for b in merged if b in apart), None):
+            raise ScheduleError(f"collapse: {both.name} is accessed in two ways")
         self._check_uses(func, inner.body, merged)
         fused = Var(self.name(func))
 

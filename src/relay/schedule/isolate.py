@@ -36,7 +36,7 @@ class Isolate(Step):
     def apply(self, func: Func) -> Func:
         buffer = self._stage(func)
         name, loops = self.names(func)
-        nests = stage_nests(func, buffer)
+        nests = stage_nests(func, buffer, "isolate")
         own = Buffer(name, buffer.shape, buffer.dtype)
         axes = [Var(loop) for loop in loops]
         place: tuple[Expr, ...] = tuple(axes[: len(buffer.shape)])

@@ -1,11 +1,12 @@
 """What must hold before a schedule step may be taken."""
 
-from relay.loop.ir import Buffer, For, Stmt, Store
+from relay.loop.concurrent import conflicts
+from relay.loop.ir import Buffer, For, Load, Stmt, Store
 from relay.loop.simplify import Range, bounds, linear
-from relay.loop.walk import allocated, children, loads, loops, statements
+from relay.loop.walk import allocated, children, loads, loops, statements, stores
 from relay.support.errors import ScheduleError
 from relay.te.expr import Expr, Var
-from relay.te.walk import variables
+from relay.te.walk import post_order, variables
 
 
 def coefficient(index: Expr, variable: Var) -> int | None:
@@ -34,6 +35,8 @@ def separates(store: Store, variable: Var, inner: dict[Var, Range]) -> bool:
         for atom, factor in linear(index).terms.values():
             if atom is variable:
                 continue
+            if any(isinstance(node, Load) for node in post_order(atom)):
+                break  # what is in memory may change
             if not variables(atom) & inner.keys():
                 continue  # fixed by the loops outside
             found = bounds(atom, inner)
@@ -55,28 +58,38 @@ def check_independent(loop: For, step: str, reductions_too: bool = False) -> Non
     """
     if loop.extent <= 1:
         return
+    problem = _dependence(loop, reductions_too)
+    # What is not plainly independent may still be proved so, the longer way.
+    ranges = {loop.var: (0, loop.extent - 1)}
+    if problem is not None and next(conflicts(loop, ranges), None) is not None:
+        raise ScheduleError(f"{step}: iterations of loop {loop.var.name} {problem}")
+
+
+def _dependence(loop: For, reductions_too: bool) -> str | None:
+    """What iterations of `loop` may do that another one minds; None where they do nothing."""
     private = allocated(loop.body)
     inner = {f.var: (0, f.extent - 1) for f in loops(loop.body)}
-    written: set[Buffer] = set()
-    for stmt in statements(loop.body):
-        if not isinstance(stmt, Store) or stmt.buffer in private:
+    written: dict[Buffer, list[Store]] = {}
+    for stmt in stores(loop.body):
+        if stmt.buffer not in private:
+            written.setdefault(stmt.buffer, []).append(stmt)
+    read = {load.buffer for load in loads(loop.body)}
+    for buffer, found in written.items():
+        updates = {stmt.reduce for stmt in found}
+        if reductions_too and buffer not in read and len(updates) == 1 and None not in updates:
             continue
-        written.add(stmt.buffer)
-        if separates(stmt, loop.var, inner) or (reductions_too and stmt.reduce):
-            continue
-        raise ScheduleError(
-            f"{step}: iterations of loop {loop.var.name} may write the same place of "
-            f"{stmt.buffer.name}; expected an index that {loop.var.name} alone moves"
-        )
-    for load in loads(loop.body):
-        if load.buffer in written and not _reads_own(load.buffer, loop):
-            raise ScheduleError(
-                f"{step}: iterations of loop {loop.var.name} read {load.buffer.name}, "
-                "which other iterations write"
+        apart = (buffer not in read and len(found) == 1) or _stays_apart(buffer, loop)
+        if not all(separates(s, loop.var, inner) for s in found) or (len(found) > 1 and not apart):
+            return (
+                f"may write the same place of {buffer.name}; "
+                f"expected an index that {loop.var.name} alone moves"
             )
+        if not apart:
+            return f"read {buffer.name}, which other iterations write"
+    return None
 
 
-def _reads_own(buffer: Buffer, loop: For) -> bool:
+def _stays_apart(buffer: Buffer, loop: For) -> bool:
     """Whether every access to `buffer` in an iteration stays on that iteration's own slice."""
     inner = {f.var: (0, f.extent - 1) for f in loops(loop.body)}
     accesses: list[tuple[Expr, ...]] = [
@@ -87,26 +100,35 @@ def _reads_own(buffer: Buffer, loop: For) -> bool:
         steps = {coefficient(a[dimension], loop.var) for a in accesses}
         if len(steps) == 1 and (step := steps.pop()):
             spans = [_span(a[dimension], loop.var, inner) for a in accesses]
-            if all(s is not None for s in spans):
-                low = min(s[0] for s in spans if s)
-                high = max(s[1] for s in spans if s)
-                if high - low < abs(step):
-                    return True
+            known = [s for s in spans if s is not None]
+            if len(known) < len(spans) or len({fixed for fixed, _, _ in known}) > 1:
+                continue
+            if max(h for _, _, h in known) - min(low for _, low, _ in known) < abs(step):
+                return True
     return False
 
 
-def _span(index: Expr, variable: Var, inner: dict[Var, Range]) -> Range | None:
+def _span(
+    index: Expr, variable: Var, inner: dict[Var, Range]
+) -> tuple[frozenset[tuple[object, int]], int, int] | None:
+    """`index` but for `variable`: the terms that loops outside fix, and the range of the rest."""
     form = linear(index)
     low = high = form.const
-    for atom, factor in form.terms.values():
-        if atom is variable or not variables(atom) & inner.keys():
+    fixed: set[tuple[object, int]] = set()
+    for key, (atom, factor) in form.terms.items():
+        if atom is variable:
+            continue
+        if any(isinstance(node, Load) for node in post_order(atom)):
+            return None  # what is in memory may change
+        if not variables(atom) & inner.keys():
+            fixed.add((key, factor))
             continue
         found = bounds(atom, inner)
         if found is None:
             return None
         ends = found[0] * factor, found[1] * factor
         low, high = low + min(ends), high + max(ends)
-    return low, high
+    return frozenset(fixed), low, high
 
 
 def outer_ranges(root: Stmt, target: str) -> dict[Var, Range]:

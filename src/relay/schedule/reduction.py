@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Buffer, For, Func, Kind, Load, Stmt, Store, block
-from relay.loop.walk import with_body
+from relay.loop.walk import loads, with_body
 from relay.schedule.names import Fresh
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
@@ -36,6 +36,10 @@ class Rfactor(Step):
                 f"rfactor: expected the loops {', '.join(self.lanes)} and one update directly "
                 f"inside {self.loop}"
             )
+        if not band:
+            raise ScheduleError(f"rfactor: expected loops of lanes inside {self.loop}")
+        if any(e.buffer is body.buffer for e in loads(body)):
+            raise ScheduleError(f"rfactor: the update in {self.loop} reads {body.buffer.name}")
         moved = {loop.var, *(f.var for f in band)}
         if body.reduce is None or any(variables(i) & moved for i in body.indices):
             raise ScheduleError(f"rfactor: {self.loop} is not a loop that reduces into one place")

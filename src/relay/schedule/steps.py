@@ -4,7 +4,7 @@ Loops and buffers are referred to by name; see `relay.schedule.names`. The names
 function of the program it is taken on, so that a trace of steps replays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,8 @@ class Split(Step):
 
     def apply(self, func: Func) -> Func:
         def make(loop: For) -> Stmt:
+            if loop.kind is Kind.VECTORIZED:
+                raise ScheduleError(f"split: {self.loop} is vectorized already")
             if self.factor < 1 or loop.extent % self.factor:
                 raise ScheduleError(
                     f"split: {self.factor} does not divide the {loop.extent} iterations of "
@@ -151,6 +153,10 @@ class Reorder(Step):
     loops: tuple[str, ...]
 
     def apply(self, func: Func) -> Func:
+        if not self.loops:
+            raise ScheduleError("reorder: expected loops")
+        for name in self.loops:
+            find(func, name)
         band: list[For] = []
 
         def make(outermost: For) -> Stmt:
@@ -163,7 +169,12 @@ class Reorder(Step):
                     f"reorder: {', '.join(self.loops)} are not perfectly nested; "
                     f"found {', '.join(f.var.name for f in band)}"
                 )
+            last = next(f for f in band if f.var.name == self.loops[-1])
             for loop in band:
+                if loop.kind is Kind.VECTORIZED and loop is not last:
+                    raise ScheduleError(
+                        f"reorder: {loop.var.name} is vectorized; expected it innermost"
+                    )
                 check_independent(loop, "reorder", reductions_too=True)
             by_name = {f.var.name: f for f in band}
             for name in reversed(self.loops):
@@ -172,10 +183,7 @@ class Reorder(Step):
             return body
 
         names = set(self.loops)
-        outermost = next((f for f in loops(func.body) if f.var.name in names), None)
-        if outermost is None:
-            find(func, self.loops[0])
-            return func
+        outermost = next(f for f in loops(func.body) if f.var.name in names)
         return with_body(func, replace_loop(func.body, outermost.var.name, make))
 
 
@@ -284,17 +292,28 @@ class Pack(Step):
         """The name of the packed copy."""
         return f"{self.buffer}.packed"
 
-    def reference(self, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """The packed copy of `array`, in NumPy: for constants, at compile time."""
-        size = array.shape[self.axis]
-        rest = -size % self.factor
+    def packed_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the packed copy of an array of `shape`."""
+        rest = [d for k, d in enumerate(shape) if k != self.axis]
+        return (-(-shape[self.axis] // self.factor), *rest, self.factor)
+
+    def reference(
+        self, array: npt.NDArray[np.generic], out: npt.NDArray[np.generic] | None = None
+    ) -> npt.NDArray[np.generic]:
+        """The packed copy of `array`, in NumPy: for constants, at compile time.
+
+        It is written to `out` where that is given; nothing else of its size is allocated.
+        """
+        if out is None:
+            out = np.empty(self.packed_shape(array.shape), array.dtype)
+        ordered = np.moveaxis(array, self.axis, 0)
+        whole, rest = divmod(len(ordered), self.factor)
+        blocks = ordered[: whole * self.factor].reshape(whole, self.factor, *ordered.shape[1:])
+        np.copyto(out[:whole], np.moveaxis(blocks, 1, -1))
         if rest:
-            widths = [(0, rest if k == self.axis else 0) for k in range(array.ndim)]
-            array = np.pad(array, widths)
-        blocks = (size + rest) // self.factor
-        shape = (*array.shape[: self.axis], blocks, self.factor, *array.shape[self.axis + 1 :])
-        moved = np.moveaxis(array.reshape(shape), (self.axis, self.axis + 1), (0, -1))
-        return np.ascontiguousarray(moved)
+            out[whole, ..., :rest] = np.moveaxis(ordered[whole * self.factor :], 0, -1)
+            out[whole, ..., rest:] = 0
+        return out
 
     def apply(self, func: Func) -> Func:
         source = next((b for b in func.params if b.name == self.buffer), None)
@@ -302,10 +321,14 @@ class Pack(Step):
             raise ScheduleError(f"pack: {self.buffer} is not a parameter of {func.name}")
         if source in func.params[len(func.params) - func.outputs :]:
             raise ScheduleError(f"pack: {self.buffer} is an output of {func.name}")
-        size = source.shape[self.axis]
-        rest = [d for k, d in enumerate(source.shape) if k != self.axis]
-        blocks = -(-size // self.factor)
-        packed = Buffer(self.packed_name, (blocks, *rest, self.factor), source.dtype)
+        if not 0 <= self.axis < len(source.shape) or self.factor < 1:
+            raise ScheduleError(
+                f"pack: expected one of the {len(source.shape)} dimensions of {self.buffer} and "
+                f"a positive factor, found dimension {self.axis} and factor {self.factor}"
+            )
+        if self.packed_name in all_names(func):
+            raise ScheduleError(f"pack: there is a {self.packed_name} already")
+        packed = Buffer(self.packed_name, self.packed_shape(source.shape), source.dtype)
 
         def redirect(expr: Expr) -> Expr:
             if not isinstance(expr, Load) or expr.buffer is not source:

@@ -19,6 +19,7 @@ from relay.strategy.elementwise import (
 from relay.strategy.nests import (
     Nest,
     depends,
+    lanes_of,
     nests_of,
     product_operands,
     readers,
@@ -183,7 +184,7 @@ class _Tiling:
         self.work = work
         self.target = target
         self.constants = constants
-        self.lanes = target.lanes(32)
+        self.lanes = lanes_of(work.update, target)
         self.roles, column_extent = self._assign_roles()
         extents = {a.var.name: a.extent for a in reader.axes}
         rows = extents[self.roles.row] if self.roles.row else 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from relay.loop.ir import Kind
 from relay.schedule import Schedule
 from relay.strategy.borders import peel
-from relay.strategy.nests import Nest, nests_of, top_nests
+from relay.strategy.nests import Nest, lanes_of, nests_of, top_nests
 from relay.support.errors import ScheduleError
 from relay.target import Target
 
@@ -77,7 +77,7 @@ def fuse_parallel(schedule: Schedule, loops: Sequence[str], cores: int | None = 
 
 def schedule_elementwise(schedule: Schedule, nest: Nest, target: Target) -> None:
     """Schedule one nest at the top that reduces nothing."""
-    lanes = target.lanes(32)
+    lanes = lanes_of(nest, target)
     if len(nest.axes) > 1:
         units = [a.var.name for a in nest.axes if a.extent == 1]
         order = [*units, *(n for n in nest.names if n not in units)]

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from relay import dtypes
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store
 from relay.loop.simplify import linear
 from relay.loop.walk import children, loads, statements
+from relay.target import Target
 from relay.te.expr import Binary, Cast, Expr, Unary, Var
 from relay.te.walk import post_order, variables
 
@@ -48,6 +50,12 @@ class Nest:
     def work(self) -> int:
         """A rough count of operations."""
         return self.iterations * max(1, expression_work(self.store.value))
+
+
+def lanes_of(nest: Nest, target: Target) -> int:
+    """Vector lanes that suit the widest elements that `nest` reads or writes."""
+    moved = [nest.store.buffer.dtype, *(e.dtype for e in loads(nest.store))]
+    return target.lanes(max(dtypes.bits(d) for d in moved))
 
 
 def expression_work(value: Expr) -> int:

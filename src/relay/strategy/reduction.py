@@ -42,40 +42,42 @@ def contiguous_reduction(update: Nest) -> bool:
 
 
 def schedule_reductions(schedule: Schedule, target: Target) -> None:
-    """Schedule all reductions that are left, together with the nests that read them."""
-    for _ in range(len(schedule.func.workspaces) + 1):
-        final = _last_reader(schedule)
-        if final is None:
-            return
-        if not _keep_rows(schedule, final, target):
-            _isolate_last(schedule, final)
+    """Schedule all reductions that are left, together with the nests that read them.
+
+    The last reader with all that it needs makes the best kernel; where that would compute something
+    twice, an earlier one is tried, and in the end each reduction alone.
+    """
+    while pending := _pending(schedule):
+        finals = reversed(_readers(schedule))
+        if not any(_keep(schedule, f, _stages_above(schedule, f), target) for f in finals):
+            _keep_alone(schedule, pending[0].store.buffer, target)
 
 
 def _pending(schedule: Schedule) -> list[Nest]:
     return [n for n in top_nests(schedule.func) if n.store.reduce]
 
 
-def _last_reader(schedule: Schedule) -> Nest | None:
-    """The last unscheduled nest that depends on an unscheduled reduction and reduces nothing."""
+def _readers(schedule: Schedule) -> list[Nest]:
+    """The unscheduled nests that depend on an unscheduled reduction and reduce nothing."""
     pending = {n.store.buffer for n in _pending(schedule)}
-    last = None
-    if pending:
-        for nest in top_nests(schedule.func):
-            read = {e.buffer for e in loads(nest.store)}
-            if read & pending and not nest.store.reduce:
-                last = nest
-                pending.add(nest.store.buffer)
-    return last
+    found: list[Nest] = []
+    for nest in top_nests(schedule.func):
+        read = {e.buffer for e in loads(nest.store)}
+        if read & pending and not nest.store.reduce:
+            found.append(nest)
+            pending.add(nest.store.buffer)
+    return found
 
 
-def _isolate_last(schedule: Schedule, final: Nest) -> None:
-    """Give the last reduction that `final` reads a copy of its own, to be scheduled apart."""
-    read = {e.buffer for e in loads(final.store)}
-    for nest in reversed(_pending(schedule)):
-        if nest.store.buffer in read:
-            schedule.isolate(nest.store.buffer.name)
-            return
-    raise ScheduleError(f"no schedule for the reductions of {schedule.func.name}")
+def _keep_alone(schedule: Schedule, buffer: Buffer, target: Target) -> None:
+    """Schedule one reduction apart, with a copy of its own as its only reader."""
+    name, _ = schedule.isolate(buffer.name)
+    copy = next(
+        n for n in top_nests(schedule.func) if any(e.buffer.name == name for e in loads(n.store))
+    )
+    stage = next(b for b in schedule.func.workspaces if b.name == name)
+    if not _keep(schedule, copy, [stage], target):
+        raise ScheduleError(f"no schedule for the reduction {buffer.name} of {schedule.func.name}")
 
 
 def _stages_above(schedule: Schedule, final: Nest) -> list[Buffer]:
@@ -91,30 +93,49 @@ def _stages_above(schedule: Schedule, final: Nest) -> list[Buffer]:
     return found
 
 
-def _total(schedule: Schedule, root: Stmt) -> int:
-    """How many stores `root` carries out."""
+def _total(root: Stmt, reductions_only: bool = False) -> int:
+    """How many stores (or updates of reductions) `root` carries out."""
     match root:
         case For():
-            return root.extent * _total(schedule, root.body)
+            return root.extent * _total(root.body, reductions_only)
         case Store():
-            return 1
+            return 0 if reductions_only and root.reduce is None else 1
         case _:
-            return sum(_total(schedule, c) for c in children(root))
+            return sum(_total(c, reductions_only) for c in children(root))
 
 
-def _keep_rows(schedule: Schedule, final: Nest, target: Target) -> bool:
-    """Compute everything `final` needs inside its rows, if nothing is computed twice that way."""
-    spatial_rows = not any(
-        contiguous_reduction(n)
-        for n in _pending(schedule)
-        if n.store.buffer in _stages_above(schedule, final)
-    )
-    if spatial_rows:
-        return _keep_vectors(schedule, final, target)
+def _costs_more(trial: Schedule, schedule: Schedule) -> bool:
+    """Whether `trial` reduces more than `schedule`, or needs more private memory than there is."""
+    if _total(trial.func.body, True) > _total(schedule.func.body, True):
+        return True
+    return any(s.buffer.nbytes > MAX_PRIVATE_BYTES for s in allocations(trial.func.body))
+
+
+def _keep(schedule: Schedule, final: Nest, stages: Sequence[Buffer], target: Target) -> bool:
+    """Compute `stages` (last one first) where `final` reads them, if nothing is reduced twice."""
+    if not any(e.buffer in stages for e in loads(final.store)):
+        return False
+    if any(contiguous_reduction(n) for n in _pending(schedule) if n.store.buffer in stages):
+        return _keep_rows(schedule, final, stages, target)
+    for inside in range(len(_long_axes(schedule, final))):
+        trial = Schedule(schedule.func)
+        trial.trace = list(schedule.trace)
+        try:
+            _keep_vectors(trial, final, stages, target, inside)
+        except ScheduleError:
+            continue
+        if not _costs_more(trial, schedule):
+            schedule.func, schedule.trace = trial.func, trial.trace
+            return True
+    return False
+
+
+def _keep_rows(schedule: Schedule, final: Nest, stages: Sequence[Buffer], target: Target) -> bool:
+    """Compute `stages` inside of rows of `final`, if nothing is computed twice that way."""
     names = final.names
     trial: Schedule | None = None
     for depth in range(len(names), 0, -1):
-        trial = _try_at(schedule, final, names[depth - 1])
+        trial = _try_at(schedule, stages, names[depth - 1])
         if trial is not None:
             break
     if trial is None:
@@ -132,17 +153,17 @@ def _keep_rows(schedule: Schedule, final: Nest, target: Target) -> bool:
     return True
 
 
-def _try_at(schedule: Schedule, final: Nest, loop: str) -> Schedule | None:
-    """The schedule with all stages of `final` computed in `loop`; None where that costs work."""
+def _try_at(schedule: Schedule, stages: Sequence[Buffer], loop: str) -> Schedule | None:
+    """The schedule with all `stages` computed in `loop`; None where that costs work."""
     trial = Schedule(schedule.func)
     trial.trace = list(schedule.trace)
-    before = _total(trial, trial.func.body)
+    before = _total(trial.func.body)
     try:
-        for buffer in _stages_above(schedule, final):
+        for buffer in stages:
             trial.compute_at(buffer.name, loop)
     except ScheduleError:
         return None
-    if _total(trial, trial.func.body) > before:
+    if _total(trial.func.body) > before:
         return None
     private = sum(s.buffer.nbytes for s in allocations(trial.func.body))
     return trial if private <= MAX_PRIVATE_BYTES else None
@@ -189,20 +210,31 @@ def _vector_partials(schedule: Schedule, loop: str, lanes: int) -> None:
     schedule.vectorize(lane)
 
 
-def _keep_vectors(schedule: Schedule, final: Nest, target: Target) -> bool:
-    """Vectorize the results along the last axis, several rows at a time, and reduce inside."""
+def _long_axes(schedule: Schedule, final: Nest) -> list[str]:
+    """The loops of `final` that run more than once, or its last one."""
+    return [n for n in final.names if schedule.extent(n) > 1] or final.names[-1:]
+
+
+def _keep_vectors(
+    schedule: Schedule, final: Nest, above: Sequence[Buffer], target: Target, inside: int
+) -> None:
+    """Vectorize the results along the last axis, and compute the stages `above` inside.
+
+    Several rows at a time are computed together; or else `inside` axes before the last one run
+    inside as a whole, because what is reduced over them serves all of them (softmax over channels).
+    """
     lanes = target.lanes(32)
-    names = [n for n in final.names if schedule.extent(n) > 1] or final.names[-1:]
+    names = _long_axes(schedule, final)
     units = [n for n in final.names if n not in names]
     work = sum(n.work for n in top_nests(schedule.func))
     innermost = names[-1]
-    row = names[-2] if len(names) > 1 else None
-    outer = [*units, *names[:-2]]
-    above = _stages_above(schedule, final)
+    whole = names[len(names) - 1 - inside : -1]
+    row = names[-2] if len(names) > 1 and not inside else None
+    outer = [n for n in final.names if n not in (innermost, row, *whole)]
     sources = _sources(schedule, above)
     stages = [b.name for b in above if b not in sources]
     if len(final.names) > 1:
-        schedule.reorder(innermost, *outer, *([row] if row else []))
+        schedule.reorder(innermost, *units, *(n for n in names[:-1]))
     sizes = pieces(schedule.extent(innermost), lanes)
     for name, size in zip(cut_into(schedule, innermost, sizes), sizes, strict=True):
         mark = name[len(innermost) :]
@@ -216,13 +248,13 @@ def _keep_vectors(schedule: Schedule, final: Nest, target: Target) -> bool:
             for stage in stages:
                 schedule.compute_at(stage, loops.at)
             for nest in _inside(schedule, loops.at):
-                _vector_results(schedule, nest)
+                _vector_results(schedule, nest, lanes)
 
         RowTiling(
             schedule=schedule,
             outermost=(*(f"{n}{mark}" for n in outer), blocks),
             row=rows,
-            vectors=(),
+            vectors=[f"{n}{mark}" for n in whole],
             lanes=lane,
             size=count,
             parallel=work >= PARALLEL_WORK,
@@ -231,7 +263,6 @@ def _keep_vectors(schedule: Schedule, final: Nest, target: Target) -> bool:
         ).run()
     for source in sources:
         gather(schedule, source, lanes)
-    return True
 
 
 def _sources(schedule: Schedule, stages: Sequence[Buffer]) -> list[Buffer]:
@@ -243,13 +274,17 @@ def _sources(schedule: Schedule, stages: Sequence[Buffer]) -> list[Buffer]:
     return [b for b in stages if b not in reduced]
 
 
-def _vector_results(schedule: Schedule, nest: Nest) -> None:
-    """Order a nest of a tile: reductions, then rows written out, then vectors of results."""
+def _vector_results(schedule: Schedule, nest: Nest, lanes: int) -> None:
+    """Order a nest of a tile: reductions, then rows (few: written out), then vectors of results."""
     spatial = [a.var.name for a in nest.spatial if schedule.extent(a.var.name) > 1]
     if not spatial:
         return
     rest = [n for n in nest.names if n not in spatial]
     schedule.reorder(*rest, *spatial)
-    for name in spatial[:-1]:
+    written_out = 1
+    for name in reversed(spatial[:-1]):
+        written_out *= schedule.extent(name)
+        if written_out > _MAX_ROWS:
+            break
         schedule.unroll(name)
-    schedule.vectorize(spatial[-1])
+    vectorize_in_pieces(schedule, spatial[-1], lanes)

@@ -1,5 +1,54 @@
-"""Independent meanings to test against."""
+"""Networks to try things on, helpers for tests, and independent meanings to test against.
 
+``relay.testing.resnet.get_workload(num_layers=50)`` gives a typed module and its parameters; so do
+the other networks.
+"""
+
+from relay.testing import (
+    config,
+    dcgan,
+    densenet,
+    dqn,
+    inception_v3,
+    init,
+    layers,
+    lstm,
+    mlp,
+    mobilenet,
+    resnet,
+    resnet_3d,
+    squeezenet,
+    synthetic,
+    vgg,
+)
+from relay.testing.config import ctx_list, enabled_targets
+from relay.testing.helpers import count_ops, rand, run_infer_type, run_opt_pass
+from relay.testing.init import create_workload
 from relay.testing.te_eval import evaluate_operator, evaluate_te
 
-__all__ = ["evaluate_operator", "evaluate_te"]
+__all__ = [
+    "config",
+    "count_ops",
+    "create_workload",
+    "ctx_list",
+    "dcgan",
+    "densenet",
+    "dqn",
+    "enabled_targets",
+    "evaluate_operator",
+    "evaluate_te",
+    "inception_v3",
+    "init",
+    "layers",
+    "lstm",
+    "mlp",
+    "mobilenet",
+    "rand",
+    "resnet",
+    "resnet_3d",
+    "run_infer_type",
+    "run_opt_pass",
+    "squeezenet",
+    "synthetic",
+    "vgg",
+]

@@ -1,11 +1,10 @@
 """The meaning of tensor expressions in NumPy: every element at once, over grids of indices.
 
-It shares nothing with the compiler. A read out of bounds is an error only where its value is used:
-each value carries the positions at which it is invalid, a select takes those of the chosen side,
-and what is invalid in the end is reported.
+It shares nothing with the compiler but the meaning of single operations (`relay.te.arith`). A read
+out of bounds is an error only where its value is used: each value carries the positions at which it
+is invalid, a select takes those of the chosen side, and what is invalid in the end is reported.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,84 +15,9 @@ import numpy.typing as npt
 from relay import dtypes, te
 from relay.ir.op import Operator
 from relay.support.errors import InternalError
+from relay.te.arith import BINARY, COMPARE, UNARY
 
 Array: TypeAlias = npt.NDArray[Any]
-
-_ERF = np.vectorize(math.erf, otypes=["float64"])
-
-
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-_UNARY: dict[str, Callable[[Array], Array]] = {
-    "neg": np.negative,
-    "abs": np.abs,
-    "exp": np.exp,
-    "log": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
-    "sqrt": np.sqrt,
-    "rsqrt": lambda x: 1 / np.sqrt(x),
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "tanh": np.tanh,
-    "asinh": np.arcsinh,
-    "acosh": np.arccosh,
-    "atanh": np.arctanh,
-    "erf": _ERF,
-    "sigmoid": _sigmoid,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "round": np.rint,
-    "trunc": np.trunc,
-    "sign": np.sign,
-    "not": np.logical_not,
-    "bitnot": np.invert,
-    "isnan": np.isnan,
-    "isinf": np.isinf,
-    "isfinite": np.isfinite,
-}
-
-
-def _truncdiv(a: Array, b: Array) -> Array:
-    quotient = np.floor_divide(np.abs(a), np.abs(b))
-    return np.where((a < 0) != (b < 0), -quotient, quotient)
-
-
-_BINARY: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "floordiv": np.floor_divide,
-    "floormod": np.mod,
-    "truncdiv": _truncdiv,
-    "truncmod": np.fmod,
-    "min": np.minimum,
-    "max": np.maximum,
-    "pow": np.power,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "shl": np.left_shift,
-    "shr": np.right_shift,
-}
-
-_COMPARE: dict[str, Callable[[Array, Array], Array]] = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
 
 _REDUCE: dict[str, Callable[..., Array]] = {
     "sum": np.sum,
@@ -158,11 +82,11 @@ class _Evaluator:
             case te.Var():
                 return _Value(self.variables[node])
             case te.Unary(op=op):
-                return _Value(np.asarray(_UNARY[op](arrays[0]), dtype=dtype), invalid)
+                return _Value(np.asarray(UNARY[op](arrays[0]), dtype=dtype), invalid)
             case te.Binary(op=op):
-                return _Value(np.asarray(_BINARY[op](*arrays), dtype=dtype), invalid)
+                return _Value(np.asarray(BINARY[op](*arrays), dtype=dtype), invalid)
             case te.Compare(op=op):
-                return _Value(np.asarray(_COMPARE[op](*arrays)), invalid)
+                return _Value(np.asarray(COMPARE[op](*arrays)), invalid)
             case te.Cast():
                 return _Value(arrays[0].astype(dtype), invalid)
             case te.Select():

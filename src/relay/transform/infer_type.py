@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from relay.infer import infer_types
+from relay.infer import infer_type_local, infer_types
+from relay.ir.expr import Expr
 from relay.ir.module import IRModule
+from relay.ir.types import Type
 from relay.transform.base import Pass, PassContext
 
 
@@ -22,3 +24,11 @@ class InferType(Pass):
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         return infer_types(module)
+
+
+def InferTypeLocal(expr: Expr) -> Type:  # noqa: N802 - Relay's name
+    """The type of `expr` alone, from the annotations in it.
+
+    Raises `TypeInferenceError` when it is ill typed, or too little is annotated.
+    """
+    return infer_type_local(expr)

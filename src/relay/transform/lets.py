@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from relay.ir.adt import Constructor
 from relay.ir.expr import Call, Expr, Function, Let, Op, Var
 from relay.ir.op import Operator
+from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.ir.visit import bound_vars, used_children
 
 
@@ -16,14 +18,15 @@ def lets_of(order: Sequence[Expr]) -> dict[Var, Let]:
 def impure_nodes(order: Sequence[Expr]) -> set[Expr]:
     """The nodes of `order` (a post-order) whose evaluation may have an effect.
 
-    Effects come from stateful operators, and from calls of functions that are not written out where
-    they are called. A function's own effects happen where it is called.
+    Effects come from stateful operators, from references, and from calls of functions that are not
+    written out where they are called. A function's own effects happen where it is called.
     """
     impure: set[Expr] = set()
     for node in order:
         if isinstance(node, Function):
             continue
         called = isinstance(node, Call) and _call_is_impure(node, impure)
+        called = called or isinstance(node, RefCreate | RefRead | RefWrite)
         if called or any(child in impure for child in used_children(node)):
             impure.add(node)
     return impure
@@ -32,6 +35,8 @@ def impure_nodes(order: Sequence[Expr]) -> set[Expr]:
 def _call_is_impure(call: Call, impure: AbstractSet[Expr]) -> bool:
     if isinstance(call.op, Op):
         return isinstance(call.attrs, Operator) and call.attrs.stateful
+    if isinstance(call.op, Constructor):
+        return False
     return not isinstance(call.op, Function) or call.op.body in impure
 
 

@@ -13,10 +13,12 @@ from relay.transform.fold_constant import FoldConstant
 from relay.transform.fold_scale_axis import BackwardFoldScaleAxis, ForwardFoldScaleAxis
 from relay.transform.fuse_ops import FuseOps
 from relay.transform.infer_type import InferType
+from relay.transform.inline_calls import InlineCalls
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_inference import SimplifyInference
 from relay.transform.sink_views import SinkViews
+from relay.transform.split_joins import SplitJoins
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 
 
@@ -25,6 +27,7 @@ def normalize() -> tuple[Pass, ...]:
     return (
         RemoveUnusedFunctions(),  # nothing below has to look at what nobody calls
         InferType(),  # every pass below may ask for types
+        InlineCalls(),  # executors of straight-line programs know no other calls than kernels
         ToGraphNormalForm(),  # sharing instead of lets: one form to match patterns on
         DeadCodeElimination(),  # drops the lets that had to stay but are not used
         SimplifyInference(expand_norms=False),  # row-wise norms stay whole: one kernel each
@@ -63,7 +66,10 @@ def layout(lanes: int) -> tuple[Pass, ...]:
 
 def fuse(opt_level: int) -> tuple[Pass, ...]:
     """Kernels: what is one function from here on is one kernel."""
-    return (FuseOps(fuse_opt_level=0 if opt_level == 0 else 1),)
+    return (
+        SplitJoins(),  # the time to compile a kernel grows faster than the number of its arguments
+        FuseOps(fuse_opt_level=0 if opt_level == 0 else 1),
+    )
 
 
 def graph_pipeline(opt_level: int, lanes: int = 1) -> Sequential:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from relay.ir.adt import Constructor
 from relay.ir.expr import Call, Constant, Expr, Function, GlobalVar, If, Let, Op, Var
+from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.visit import post_order
 from relay.transform.base import FunctionPass, PassContext
@@ -64,7 +66,7 @@ def _is_opened(node: Expr) -> bool:
 
 
 def _is_atomic(node: Expr) -> bool:
-    return isinstance(node, Var | GlobalVar | Constant | Op)
+    return isinstance(node, Var | GlobalVar | Constant | Constructor | Op)
 
 
 def _own_scopes(node: Expr) -> Sequence[Expr]:
@@ -73,6 +75,8 @@ def _own_scopes(node: Expr) -> Sequence[Expr]:
         return (node.true_branch, node.false_branch)
     if isinstance(node, Function) and _is_opened(node):
         return (node.body,)
+    if isinstance(node, Match):
+        return tuple(clause.rhs for clause in node.clauses)
     return ()
 
 
@@ -159,6 +163,8 @@ class _Normalizer:
             value = node.rebuild((self._atom(node.cond), *closed))
         elif isinstance(node, Function):
             value = node.rebuild((*node.params, *closed))
+        elif isinstance(node, Match):
+            value = node.rebuild((*node.bound, self._atom(node.data), *closed))
         else:
             value = node.rebuild([self._atom(child) for child in node.children()])
         variable = self._name(node)

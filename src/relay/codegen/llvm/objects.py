@@ -1,8 +1,8 @@
 """The cache of object code on disk.
 
 A file ``<key>.o`` in ``${XDG_CACHE_HOME:-~/.cache}/relay/objects`` (``%LOCALAPPDATA%`` on Windows)
-holds one object. The key is the SHA-256 of: the layout version of this cache, the versions of
-relay and of llvmlite, a digest of the code generator's own sources, the target's triple, CPU and
+holds one object. The key is the SHA-256 of: the layout version of this cache, the version of
+llvmlite, a digest of the code generator's own sources, the target's triple, CPU, vector width and
 features, and the text that determines the code. A file starts with the digest of its contents; a
 file that does not match is ignored and written anew. Files are written under a temporary name and
 renamed. When the cache outgrows its bound, the files used longest ago go first.

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 import relay.frontend.onnx.converters  # noqa: F401  (fills the registry)
 from relay import dtypes
 from relay.frontend.onnx.inline import MAX_NODES, inline_functions
-from relay.frontend.onnx.load import load
+from relay.frontend.onnx.load import read
 from relay.frontend.onnx.node import Allowance, Node, Result, describe
 from relay.frontend.onnx.registry import (
     DEFAULT_DOMAINS,
@@ -55,19 +55,21 @@ def from_onnx(
       values; other initializers, those that feed shapes among them, are constants still.
 
     ``main`` takes the inputs in the order of the model and returns its output, or a tuple of its
-    outputs, whose names are the module's attribute ``output_names``. Values that do not depend on inputs are computed while importing, so that shapes are
-    static. The span of an expression names the ONNX node it stands for.
+    outputs, whose names are the module's attribute ``output_names``. Values that do not depend on
+    inputs are computed while importing, so that shapes are static. The span of an expression names
+    the ONNX node it stands for.
 
     Raises `ImportModelError` when the model is not well formed or its inputs have open sizes, and
     `UnsupportedError` with all operators of the model that cannot be imported.
     """
-    source_name = "model"
+    source_name, weights = "model", dict[str, NDArray]()
     if not isinstance(model, ModelProto):
         source_name = os.fspath(model)
-        model = load(model)
+        loaded = read(model)
+        model, weights = loaded.model, loaded.weights
     model = inline_functions(model)
     opsets = _opsets(model, opset)
-    importer = _Importer(model.graph, opsets, source_name, freeze_params)
+    importer = _Importer(model.graph, weights, opsets, source_name, freeze_params)
     inputs = importer.declare_inputs(shape or {}, dtype)
     return importer.run(inputs)
 
@@ -104,7 +106,12 @@ class _Importer:
     """One import of one graph."""
 
     def __init__(
-        self, graph: GraphProto, opsets: Mapping[str, int], source_name: str, freeze: bool
+        self,
+        graph: GraphProto,
+        weights: dict[str, NDArray],
+        opsets: Mapping[str, int],
+        source_name: str,
+        freeze: bool,
     ) -> None:
         if len(graph.node) > MAX_NODES:
             raise ImportModelError(
@@ -112,6 +119,7 @@ class _Importer:
             )
         _check_names(graph)
         self.graph = graph
+        self.weights = weights
         self.opsets = opsets
         self.freeze = freeze
         self.nodes: list[NodeProto] = list(graph.node)
@@ -290,7 +298,8 @@ class _Importer:
         if found is None:
             if name not in self.initializers:
                 raise ImportModelError(f"nothing makes the value {name!r}")
-            data = to_ndarray(self.initializers[name])
+            held = self.weights.pop(name, None)
+            data = to_ndarray(self.initializers[name]) if held is None else held
             self.allowance.earn(data.numpy().nbytes)
             if self.freeze or not (dtypes.is_float(data.dtype) and data.shape):
                 found = Constant(data)

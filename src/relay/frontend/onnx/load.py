@@ -8,35 +8,37 @@ taken for it.
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import BinaryIO, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from relay.frontend.onnx.tensors import declared_bytes
-from relay.support.errors import ImportModelError
+from relay.frontend.onnx.tensors import declared_bytes, read_ndarray
+from relay.frontend.onnx.wire import BYTES, VARINT, Skeleton, WireError, fields, split
+from relay.runtime.ndarray import NDArray
+from relay.support.errors import ImportModelError, RelayError
 
 _MAX_FILE = 2**31 - 1
 #: All reads of data files together may be this many times as large as the files: weights that are
 #: shared are stored once and named several times, but a small file must not fill the memory.
 _MAX_SHARING = 4
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 #: Field number of `onnx.ModelProto` -> wire type.
 _MODEL_FIELDS: Final = {
-    1: _VARINT,
-    2: _BYTES,
-    3: _BYTES,
-    4: _BYTES,
-    5: _VARINT,
-    6: _BYTES,
-    7: _BYTES,
-    8: _BYTES,
-    14: _BYTES,
-    20: _BYTES,
-    25: _BYTES,
-    26: _BYTES,
+    1: VARINT,
+    2: BYTES,
+    3: BYTES,
+    4: BYTES,
+    5: VARINT,
+    6: BYTES,
+    7: BYTES,
+    8: BYTES,
+    14: BYTES,
+    20: BYTES,
+    25: BYTES,
+    26: BYTES,
 }
 #: How files begin that people take for ONNX models.
 _KNOWN_BEGINNINGS: Final = (
@@ -52,27 +54,81 @@ _KNOWN_BEGINNINGS: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model of a file. `weights` has initializers by name, whose data `model` then lacks."""
+
+    model: ModelProto
+    weights: dict[str, NDArray]
+
+
 def load(path: str | os.PathLike[str]) -> ModelProto:
     """The ONNX model in the file `path`, with the data of its data files read into it.
 
     Raises `ImportModelError` when the file is missing, no ONNX model, cut off or damaged, or when
     it names data outside its own folder or of another size than it declares.
     """
+    loaded = read(path)
+    for tensor in loaded.model.graph.initializer:
+        if tensor.name in loaded.weights:
+            stored = loaded.weights.pop(tensor.name).numpy()
+            tensor.raw_data = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+    return loaded.model
+
+
+def read(path: str | os.PathLike[str]) -> Loaded:
+    """The ONNX model in the file `path`, with its weights beside it; otherwise as `load`."""
     file = Path(path)
-    data = _read_model(file)
-    _check_framing(file, data)
+    try:
+        with _open(file) as stream:
+            loaded = _read(file, stream)
+    except OSError as error:
+        raise ImportModelError(f"{file} cannot be read: {error}") from None
+    _DataFiles(file).read_into(loaded.model, loaded.weights)
+    return loaded
+
+
+def _read(file: Path, stream: BinaryIO) -> Loaded:
+    """The model and the weights that `file` itself has."""
+    size = os.fstat(stream.fileno()).st_size
+    _check_framing(file, stream, size)
+    skeleton = _skeleton(stream, size)
     model = ModelProto()
     try:
-        model.ParseFromString(data)
+        model.ParseFromString(skeleton.text)
     except DecodeError as error:
         raise ImportModelError(f"{file} is a damaged ONNX file: {error}") from None
     if not model.HasField("graph"):
         raise ImportModelError(f"{file} is not an ONNX model: it has no graph")
-    _DataFiles(file).read_into(model)
-    return model
+    weights: dict[str, NDArray] = {}
+    for index, (offset, length) in skeleton.data.items():
+        tensor = model.graph.initializer[index]
+        stream.seek(offset)
+        if tensor.name not in weights and _holds(tensor, length):
+            weights[tensor.name] = read_ndarray(tensor, stream)
+        else:
+            tensor.raw_data = stream.read(length)
+    return Loaded(model, weights)
 
 
-def _read_model(file: Path) -> bytes:
+def _skeleton(stream: BinaryIO, size: int) -> Skeleton:
+    """The model without large weights; whole where it is odd, for the parser to judge."""
+    try:
+        return split(stream, size)
+    except WireError:
+        stream.seek(0)
+        return Skeleton(stream.read())
+
+
+def _holds(tensor: TensorProto, length: int) -> bool:
+    """Whether `length` bytes of raw data are what `tensor` declares."""
+    try:
+        return tensor.data_location == TensorProto.DEFAULT and declared_bytes(tensor) == length
+    except RelayError:
+        return False  # no fault as long as nobody uses it
+
+
+def _open(file: Path) -> BinaryIO:
     try:
         status = file.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -86,56 +142,41 @@ def _read_model(file: Path) -> bytes:
                 f"{file} has {status.st_size} bytes; an ONNX file has less than 2 GiB, "
                 "larger weights go into data files beside it"
             )
-        return file.read_bytes()
+        return file.open("rb")
     except FileNotFoundError:
         raise ImportModelError(f"no such file: {file}") from None
     except (OSError, ValueError) as error:
         raise ImportModelError(f"{file} cannot be read: {error}") from None
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int] | None:
-    """The number at `at` and the position after it; None where the data end or are no number."""
-    value = 0
-    for i in range(10):
-        if at + i >= len(data):
-            return None
-        byte = data[at + i]
-        value |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            return value, at + i + 1
-    return None
-
-
-def _check_framing(file: Path, data: bytes) -> None:
+def _check_framing(file: Path, stream: BinaryIO, size: int) -> None:
     """Tell a file that is cut off from one that never was an ONNX model."""
+    start = stream.read(max(len(beginning) for beginning, _ in _KNOWN_BEGINNINGS))
     for beginning, kind in _KNOWN_BEGINNINGS:
-        if data.startswith(beginning):
+        if start.startswith(beginning):
             raise ImportModelError(f"{file} is not an ONNX model; it looks like {kind}")
-    at, seen = 0, 0
-    while at < len(data):
-        key = _varint(data, at)
-        field = key[0] >> 3 if key else 0
-        if key is None or _MODEL_FIELDS.get(field) != key[0] & 7:
-            if seen and key is not None and field > max(_MODEL_FIELDS):
+    seen = False
+    try:
+        for each in fields(stream, 0, size):
+            if seen and each.number > max(_MODEL_FIELDS):
                 return  # a field of a later version of the format; the parser decides
-            raise ImportModelError(
-                f"{file} is not an ONNX model"
-                + (f" (or it is damaged at byte {at})" if seen else "")
-            )
-        number = _varint(data, key[1])
-        if number is None:
-            raise ImportModelError(f"{file} is cut off: it ends in the middle of a field")
-        at = number[1]
-        if key[0] & 7 == _BYTES:
-            at += number[0]
-            if at > len(data) and not seen:
+            if _MODEL_FIELDS.get(each.number) != each.kind:
+                raise WireError(each.start, cut=False)
+            if each.stop > size and not seen:
                 raise ImportModelError(f"{file} is not an ONNX model")
-            if at > len(data):
+            if each.stop > size:
                 raise ImportModelError(
-                    f"{file} is cut off: it has {len(data)} bytes, and a field in it goes up to "
-                    f"byte {at}; copy or download it again"
+                    f"{file} is cut off: it has {size} bytes, and a field in it goes up to "
+                    f"byte {each.stop}; copy or download it again"
                 )
-        seen += 1
+            seen = True
+    except WireError as error:
+        if error.cut:
+            raise ImportModelError(f"{file} is cut off: it ends in the middle of a field") from None
+        raise ImportModelError(
+            f"{file} is not an ONNX model"
+            + (f" (or it is damaged at byte {error.at})" if seen else "")
+        ) from None
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
@@ -171,16 +212,19 @@ class _DataFiles:
         self.sizes: dict[str, int] = {}
         self.total = 0
 
-    def read_into(self, model: ModelProto) -> None:
-        """Move the data that `model` keeps in other files into it."""
+    def read_into(self, model: ModelProto, weights: dict[str, NDArray]) -> None:
+        """Read what `model` keeps in other files: initializers to `weights`, the rest into it."""
+        for tensor in model.graph.initializer:
+            if tensor.data_location == TensorProto.EXTERNAL and tensor.name not in weights:
+                weights[tensor.name] = self.read(tensor)
+                _now_inside(tensor)
         for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:
-                tensor.raw_data = self.read(tensor)
-                tensor.data_location = TensorProto.DEFAULT
-                del tensor.external_data[:]
+                tensor.raw_data = self.read(tensor).numpy().tobytes()
+                _now_inside(tensor)
 
-    def read(self, tensor: TensorProto) -> bytes:
-        """The bytes of `tensor`, from the file, offset and length that it names."""
+    def read(self, tensor: TensorProto) -> NDArray:
+        """The value of `tensor`, from the file, offset and length that it names."""
         what = f"{self.file}: the tensor {tensor.name!r}"
         # A text that is not UTF-8 arrives as bytes.
         if not all(
@@ -199,7 +243,7 @@ class _DataFiles:
                 f"but {length} bytes in {location!r}"
             )
         try:
-            return self._read(path, location, offset, size, what)
+            return self._read(path, location, offset, tensor, what)
         except OSError as error:
             raise ImportModelError(
                 f"{what} is kept in {location!r}, which cannot be read: {error.strerror}"
@@ -225,7 +269,10 @@ class _DataFiles:
                 )
         return path
 
-    def _read(self, path: Path, location: str, offset: int, size: int, what: str) -> bytes:
+    def _read(
+        self, path: Path, location: str, offset: int, tensor: TensorProto, what: str
+    ) -> NDArray:
+        size = declared_bytes(tensor)
         # A pipe put there must not block us, nor a link exchanged for the file be followed.
         flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         flags |= getattr(os, "O_BINARY", 0)
@@ -249,10 +296,13 @@ class _DataFiles:
                     f"more than {_MAX_SHARING} times over"
                 )
             stream.seek(offset)
-            data = stream.read(size)
-        if len(data) != size:
-            raise ImportModelError(f"{what}: {location!r} became shorter while it was read")
-        return data
+            return read_ndarray(tensor, stream)
+
+
+def _now_inside(tensor: TensorProto) -> None:
+    """Forget that the data of `tensor` were in another file."""
+    tensor.data_location = TensorProto.DEFAULT
+    del tensor.external_data[:]
 
 
 def _number(text: str, key: str, what: str) -> int:

@@ -19,6 +19,7 @@ from relay.frontend.onnx.tensors import element_type, to_ndarray
 from relay.ir.expr import Call, Constant, Expr, Op, Tuple, TupleGetItem, Var
 from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType, TupleType, Type
+from relay.runtime.memory import owned
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, InternalError, RelayError, UnsupportedError
 from relay.support.source import Span
@@ -432,4 +433,5 @@ def _checked(
             f"but its type is {expected}",
             span,
         )
-    return Constant(NDArray(np.ascontiguousarray(array).reshape(array.shape)), span)
+    # A transposed weight stays a view until it is packed.
+    return Constant(NDArray(owned(array)), span)

@@ -20,12 +20,26 @@ from relay.op.nn.adaptive_pooling import (
     GlobalAvgPool2D,
     GlobalMaxPool2D,
 )
+from relay.op.nn.backward_weight import (
+    Conv1DBackwardWeight,
+    Conv2DBackwardWeight,
+    Conv3DBackwardWeight,
+)
 from relay.op.nn.convolution import Conv1D, Conv2D, Conv2DNCHWc, Conv3D, DepthwiseConv2DNCHWc
 from relay.op.nn.dense import BatchMatmul, BiasAdd, Dense, Matmul
 from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, SpaceToDepth, Upsampling
+from relay.op.nn.loss import CrossEntropy, CrossEntropyWithLogits
 from relay.op.nn.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, L2Normalize, LayerNorm
-from relay.op.nn.padding import MirrorPad, Pad
+from relay.op.nn.padding import Dilate, MirrorPad, Pad
 from relay.op.nn.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
+from relay.op.nn.pooling_gradients import (
+    AvgPool1DGrad,
+    AvgPool2DGrad,
+    AvgPool3DGrad,
+    MaxPool1DGrad,
+    MaxPool2DGrad,
+    MaxPool3DGrad,
+)
 from relay.op.nn.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 relu = function(Relu)
@@ -72,6 +86,18 @@ max_pool3d = function(MaxPool3D)
 conv1d_transpose = function(Conv1DTranspose)
 conv2d_transpose = function(Conv2DTranspose)
 conv3d_transpose = function(Conv3DTranspose)
+dilate = function(Dilate)
+cross_entropy = function(CrossEntropy)
+cross_entropy_with_logits = function(CrossEntropyWithLogits)
+conv1d_backward_weight = function(Conv1DBackwardWeight)
+max_pool1d_grad = function(MaxPool1DGrad)
+avg_pool1d_grad = function(AvgPool1DGrad)
+conv2d_backward_weight = function(Conv2DBackwardWeight)
+max_pool2d_grad = function(MaxPool2DGrad)
+avg_pool2d_grad = function(AvgPool2DGrad)
+conv3d_backward_weight = function(Conv3DBackwardWeight)
+max_pool3d_grad = function(MaxPool3DGrad)
+avg_pool3d_grad = function(AvgPool3DGrad)
 
 
 def batch_norm(
@@ -145,22 +171,31 @@ __all__ = [
     "AdaptiveMaxPool2D",
     "AdaptiveMaxPool3D",
     "AvgPool1D",
+    "AvgPool1DGrad",
     "AvgPool2D",
+    "AvgPool2DGrad",
     "AvgPool3D",
+    "AvgPool3DGrad",
     "BatchFlatten",
     "BatchMatmul",
     "BatchNorm",
     "BiasAdd",
     "Conv1D",
+    "Conv1DBackwardWeight",
     "Conv1DTranspose",
     "Conv2D",
+    "Conv2DBackwardWeight",
     "Conv2DNCHWc",
     "Conv2DTranspose",
     "Conv3D",
+    "Conv3DBackwardWeight",
     "Conv3DTranspose",
+    "CrossEntropy",
+    "CrossEntropyWithLogits",
     "Dense",
     "DepthToSpace",
     "DepthwiseConv2DNCHWc",
+    "Dilate",
     "Dropout",
     "FastSoftmax",
     "GlobalAvgPool2D",
@@ -174,8 +209,11 @@ __all__ = [
     "LogSoftmax",
     "Matmul",
     "MaxPool1D",
+    "MaxPool1DGrad",
     "MaxPool2D",
+    "MaxPool2DGrad",
     "MaxPool3D",
+    "MaxPool3DGrad",
     "MirrorPad",
     "PRelu",
     "Pad",
@@ -190,8 +228,11 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "avg_pool1d",
+    "avg_pool1d_grad",
     "avg_pool2d",
+    "avg_pool2d_grad",
     "avg_pool3d",
+    "avg_pool3d_grad",
     "batch_flatten",
     "batch_matmul",
     "batch_norm",
@@ -199,13 +240,19 @@ __all__ = [
     "contrib_conv2d_nchwc",
     "contrib_depthwise_conv2d_nchwc",
     "conv1d",
+    "conv1d_backward_weight",
     "conv1d_transpose",
     "conv2d",
+    "conv2d_backward_weight",
     "conv2d_transpose",
     "conv3d",
+    "conv3d_backward_weight",
     "conv3d_transpose",
+    "cross_entropy",
+    "cross_entropy_with_logits",
     "dense",
     "depth_to_space",
+    "dilate",
     "dropout",
     "dropout_raw",
     "fast_softmax",
@@ -225,8 +272,11 @@ __all__ = [
     "lrn",
     "matmul",
     "max_pool1d",
+    "max_pool1d_grad",
     "max_pool2d",
+    "max_pool2d_grad",
     "max_pool3d",
+    "max_pool3d_grad",
     "mirror_pad",
     "pad",
     "prelu",

@@ -5,9 +5,21 @@ from collections.abc import Callable
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, as_array, expect_tensor, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, as_array, expect_tensor, operator
 from relay.ir.types import TensorType, TupleType, Type
+from relay.op.gradients import (
+    field,
+    make,
+    masked,
+    number,
+    rank_of,
+    scaled,
+    sum_over,
+    sum_to_vector,
+    vector_along,
+)
 from relay.op.nn.common import dims_agree
 from relay.op.shapes import expect_kind, normalize_axis
 from relay.support.errors import TypeInferenceError
@@ -25,6 +37,9 @@ class Relu(Operator):
 
     def reference(self, data: Array) -> Array:
         return np.maximum(data, np.zeros((), data.dtype))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (masked(data > number(0, data), grad),)
 
 
 @operator("nn.leaky_relu", inputs=("data",), pattern=Pattern.ELEMWISE, level=3)
@@ -45,6 +60,9 @@ class LeakyRelu(Operator):
 
     def reference(self, data: Array) -> Array:
         return np.where(data > 0, data, data * data.dtype.type(self.alpha))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (make("where", data > number(0, data), grad, scaled(grad, self.alpha)),)
 
 
 @operator("nn.prelu", inputs=("data", "alpha"), pattern=Pattern.BROADCAST, level=3)
@@ -78,6 +96,12 @@ class PRelu(Operator):
         shape = [1] * data.ndim
         shape[self.axis] = -1
         return np.where(data > 0, data, data * alpha.reshape(shape))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, alpha: Expr) -> Gradients:
+        positive = data > number(0, data)
+        slope = vector_along(alpha, self.axis, rank_of(data))
+        by_alpha = make("where", positive, number(0, data), grad * data)
+        return make("where", positive, grad, grad * slope), sum_to_vector(by_alpha, self.axis)
 
     def layouts(
         self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]
@@ -147,6 +171,9 @@ class Softmax(_Softmax):
         shifted = np.exp(data - data.max(axis=self.axis, keepdims=True))
         return as_array(shifted / shifted.sum(axis=self.axis, keepdims=True))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (_softmax_gradient(grad, result, self.axis),)
+
 
 @operator("nn.fast_softmax", inputs=("data",), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
 class FastSoftmax(_Softmax):
@@ -161,6 +188,9 @@ class FastSoftmax(_Softmax):
         shifted = np.exp(data - data.max(axis=self.axis, keepdims=True))
         return as_array(shifted / shifted.sum(axis=self.axis, keepdims=True))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (_softmax_gradient(grad, result, self.axis),)
+
 
 def _softmax(data: te.Tensor, axis: int) -> te.Tensor:
     rows = _Rows(data, axis)
@@ -170,6 +200,11 @@ def _softmax(data: te.Tensor, axis: int) -> te.Tensor:
     )
     total = rows.reduce(te.reduce_sum, lambda i: powers(*i), "softmax_sum")
     return te.compute(data.shape, lambda *i: powers(*i) / total(*rows.row(i)), "softmax")
+
+
+def _softmax_gradient(grad: Expr, result: Expr, axis: int) -> Expr:
+    product = grad * result
+    return product - result * sum_over(product, (axis,), keepdims=True)
 
 
 @operator("nn.log_softmax", inputs=("data",), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
@@ -197,6 +232,10 @@ class LogSoftmax(_Softmax):
         shifted = data - data.max(axis=self.axis, keepdims=True)
         return as_array(shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True)))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        total = sum_over(grad, (self.axis,), keepdims=True)
+        return (grad - make("exp", result) * total,)
+
 
 @operator("nn.dropout", inputs=("data",), pattern=Pattern.OPAQUE, level=1)
 class Dropout(Operator):
@@ -218,6 +257,9 @@ class Dropout(Operator):
 
     def reference(self, data: Array) -> tuple[Array, Array]:
         return data, np.ones_like(data)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (field(grad, 0),)
 
     def layouts(
         self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]

@@ -6,9 +6,21 @@ from typing import ClassVar
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, as_array, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, as_array, operator
 from relay.ir.types import Dim, TensorType, Type
+from relay.op.gradients import (
+    broadcast_like,
+    known_shape,
+    make,
+    mapped_along,
+    masked,
+    number,
+    scaled,
+    sum_over,
+    tensor_of,
+)
 from relay.op.nn.common import (
     divided,
     follow_data_layout,
@@ -19,7 +31,7 @@ from relay.op.nn.common import (
     to_primal,
 )
 from relay.op.shapes import expect_kind, put, put_ints
-from relay.support.errors import TypeInferenceError
+from relay.support.errors import TypeInferenceError, UnsupportedError
 
 
 class WholePooling(Operator):
@@ -96,6 +108,17 @@ class GlobalAvgPool2D(GlobalPooling):
             mean = np.trunc(mean)
         return as_array(mean.astype(data.dtype))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        layout, sizes = self.parsed_layout(), tensor_of(data).shape
+        area = [sizes[layout.position(c)] for c in self.spatial]
+        known_area = [s for s in area if isinstance(s, int)]
+        if len(known_area) < len(area):
+            axes = [layout.position(c) for c in self.spatial]
+            count: Expr = sum_over(make("ones_like", data), axes, keepdims=True)
+        else:
+            count = number(math.prod(known_area), grad)
+        return (broadcast_like(grad / count, data),)
+
 
 @operator("nn.global_max_pool2d", inputs=("data",), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2)
 class GlobalMaxPool2D(GlobalPooling):
@@ -112,6 +135,13 @@ class GlobalMaxPool2D(GlobalPooling):
         layout = self.parsed_layout()
         axes = tuple(layout.position(c) for c in self.spatial)
         return as_array(data.max(axis=axes, keepdims=True))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        layout = self.parsed_layout()
+        chosen = make("equal", data, result)
+        count = make("cast", chosen, dtype=tensor_of(data).dtype)
+        equals = sum_over(count, [layout.position(c) for c in self.spatial], keepdims=True)
+        return (masked(chosen, grad / equals),)
 
 
 class AdaptivePooling(WholePooling):
@@ -194,6 +224,15 @@ class AdaptivePooling(WholePooling):
         return layout, x, cuts
 
 
+def _averages(size: int, count: int) -> Array:
+    """The matrix (count, size) that takes the means of the windows."""
+    matrix = np.zeros((count, size))
+    for o in range(count):
+        window = slice(math.floor(o * size / count), math.ceil((o + 1) * size / count))
+        matrix[o, window] = 1 / (window.stop - window.start)
+    return matrix
+
+
 class AdaptiveAverage(AdaptivePooling):
     """Base of adaptive pooling by the mean."""
 
@@ -222,6 +261,19 @@ class AdaptiveAverage(AdaptivePooling):
             y[(..., *o)] = window.mean(axis=tuple(range(2, x.ndim)))
         return from_primal(y, "NC" + self.spatial, layout)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        layout, shape = self.parsed_layout(), known_shape(self.name, data)
+        counts = self.output_size or [shape[layout.position(c)] for c in self.spatial]
+        value = grad
+        for c, count in zip(self.spatial, counts, strict=True):
+            position = layout.position(c)
+            size = shape[position]
+            if count == 1:
+                value = scaled(value, 1 / size)
+            elif count != size:
+                value = mapped_along(value, position, _averages(size, count).T)
+        return (broadcast_like(value, data),)
+
 
 class AdaptiveMaximum(AdaptivePooling):
     """Base of adaptive pooling by the largest element."""
@@ -236,6 +288,19 @@ class AdaptiveMaximum(AdaptivePooling):
             window = x[(..., *(cut[k] for cut, k in zip(cuts, o, strict=True)))]
             y[(..., *o)] = window.max(axis=tuple(range(2, x.ndim)))
         return from_primal(y, "NC" + self.spatial, layout)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        layout, shape = self.parsed_layout(), known_shape(self.name, data)
+        sizes = [shape[layout.position(c)] for c in self.spatial]
+        counts = self.output_size or sizes
+        if any(size % count for size, count in zip(sizes, counts, strict=True)):
+            raise UnsupportedError(
+                f"the gradient of {self.name} needs windows of one size, but {counts} does not "
+                f"divide {tuple(sizes)}"
+            )
+        window = tuple(size // count for size, count in zip(sizes, counts, strict=True))
+        name = f"nn.max_pool{len(self.spatial)}d_grad"
+        return (make(name, grad, data, pool_size=window, strides=window, layout=self.layout),)
 
 
 @operator(

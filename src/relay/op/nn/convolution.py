@@ -8,9 +8,15 @@ from typing import ClassVar
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import Layout
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.gradients import (
+    known_shape,
+    make,
+    reshaped,
+)
 from relay.op.nn.common import (
     dims_agree,
     from_primal,
@@ -25,8 +31,12 @@ from relay.op.nn.common import (
     window_count,
     windows,
 )
+from relay.op.nn.trilinear import Trilinear
 from relay.op.shapes import put, put_dtype, reference_dtype
 from relay.support.errors import TypeInferenceError
+
+#: Why the convolutions of blocked channels lack what they lack.
+BLOCKED = {"gradient": "blocked layouts are chosen after differentiation"}
 
 
 @dataclass(frozen=True)
@@ -235,12 +245,55 @@ class Convolution(Operator):
         pairs = zip(self.padding[:rank], self.padding[rank:], strict=True)
         x = np.pad(x, [(0, 0), (0, 0), *pairs])
         view = windows(x, range(2, 2 + rank), window, self.strides, self.dilation)
-        grouped = view.reshape(view.shape[0], self.groups, -1, *view.shape[2:])
-        w = w.reshape(self.groups, -1, grouped.shape[2], *window)
+        batch, channels = x.shape[:2]
+        depth = channels // self.groups
+        grouped = view.reshape(batch, self.groups, depth, *view.shape[2:])
+        w = w.reshape(self.groups, -1, depth, *window)
         outer, inner = "xyz"[:rank], "hij"[:rank]
         y = np.einsum(f"ngc{outer}{inner},goc{inner}->ngo{outer}", grouped, w, optimize=True)
-        y = y.reshape(y.shape[0], -1, *y.shape[3:]).astype(dtype)
+        y = y.reshape(batch, y.shape[1] * y.shape[2], *y.shape[3:]).astype(dtype)
         return from_primal(y, "NC" + self.spatial, layouts.out)
+
+    def _plain_weight(self, data: Expr, weight: Expr) -> tuple[Expr, str]:
+        """The weight with all output channels along axis O, and its layout."""
+        layouts = self.parsed_layouts()
+        kernel = layouts.kernel.extents(known_shape(self.name, weight))
+        inputs = layouts.data.extents(known_shape(self.name, data))["C"]
+        o, i = kernel["O"], kernel["I"]
+        assert isinstance(inputs, int) and isinstance(o, int) and isinstance(i, int)  # noqa: PT018
+        if not count_channels(self.name, self.groups, inputs, o, i).multiplier_form:
+            return weight, self.kernel_layout
+        layout = "OI" + self.spatial
+        moved = _in_layout(weight, self.kernel_layout, layout)
+        window = [s for c in self.spatial if isinstance(s := kernel[c], int)]
+        return reshaped(moved, (o * i, 1, *window)), layout
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, weight: Expr) -> Gradients:
+        plain, kernel_layout = self._plain_weight(data, weight)
+        maps = Trilinear(
+            self.name,
+            self.spatial,
+            self.strides,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.data_layout,
+            kernel_layout,
+            self.out_layout or self.data_layout,
+        )
+        by_data, by_weight = maps.data(grad, plain, data), maps.weight(grad, data, plain)
+        if plain is weight:
+            return by_data, by_weight
+        layout = "OI" + self.spatial
+        sizes = Layout(self.kernel_layout).extents(known_shape(self.name, weight))
+        shape = [s for c in layout if isinstance(s := sizes[c], int)]
+        return by_data, _in_layout(reshaped(by_weight, shape), layout, self.kernel_layout)
+
+
+def _in_layout(value: Expr, old: str, new: str) -> Expr:
+    if old == new:
+        return value
+    return make("layout_transform", value, src_layout=old, dst_layout=new)
 
 
 def _input_channel(
@@ -384,6 +437,7 @@ class Conv2DNCHWc(Convolution):
     blocks of data and result may differ.
     """
 
+    missing: ClassVar[dict[str, str]] = BLOCKED
     spatial = "HW"
     strides: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0, 0, 0)
@@ -410,6 +464,7 @@ class DepthwiseConv2DNCHWc(Convolution):
     (C // c, 1, H, W, 1, c) in a layout such as OIHW1i8o.
     """
 
+    missing: ClassVar[dict[str, str]] = BLOCKED
     spatial = "HW"
     strides: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0, 0, 0)

@@ -1,13 +1,25 @@
 """Products of matrices, and the bias that follows them."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, as_array, expect_tensor, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, as_array, expect_tensor, operator
 from relay.ir.types import Dim, TensorType, Type
+from relay.op.gradients import (
+    converted,
+    make,
+    permuted,
+    rank_of,
+    reshaped,
+    sum_to_vector,
+    tensor_of,
+    unbroadcast,
+)
 from relay.op.nn.common import dims_agree
 from relay.op.shapes import broadcast_dim, normalize_axis, put_dtype, reference_dtype
 from relay.op.tensor.broadcast import Add
@@ -79,6 +91,23 @@ class Dense(Operator):
         dtype = reference_dtype(self.out_dtype) if self.out_dtype else data.dtype
         return as_array(np.matmul(data.astype(dtype), weight.T.astype(dtype)))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, weight: Expr) -> Gradients:
+        g, x, w = grad, converted(data, grad), converted(weight, grad)
+        by_weight = make("nn.matmul", _rows(g), _rows(x), transpose_a=True)
+        return converted(make("nn.matmul", g, w), data), converted(by_weight, weight)
+
+
+def _rows(value: Expr) -> Expr:
+    """`value` as a matrix: all but the last dimension as one."""
+    *outer, last = tensor_of(value).shape
+    if len(outer) == 1:
+        return value
+    sizes = [d for d in outer if isinstance(d, int)]
+    if len(sizes) == len(outer) and isinstance(last, int):
+        return reshaped(value, (math.prod(sizes), last))
+    # Matched from the right, 0 is the last dimension.
+    return make("contrib_reverse_reshape", value, newshape=(-1, 0))
+
 
 @operator(
     "nn.matmul", inputs=("tensor_a", "tensor_b"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1
@@ -126,6 +155,17 @@ class Matmul(Operator):
         a = np.swapaxes(tensor_a, -1, -2) if self.transpose_a else tensor_a
         b = tensor_b.T if self.transpose_b else tensor_b
         return as_array(np.matmul(a.astype(dtype), b.astype(dtype)))
+
+    def gradient(self, grad: Expr, result: Expr, tensor_a: Expr, tensor_b: Expr) -> Gradients:
+        a, b = converted(tensor_a, grad), converted(tensor_b, grad)
+        by_a = make("nn.matmul", grad, b, transpose_b=not self.transpose_b)
+        if self.transpose_a:
+            rank = rank_of(a)
+            swap = (*range(rank - 2), rank - 1, rank - 2)
+            by_a, a = permuted(by_a, swap), permuted(a, swap)
+        left, right = (grad, a) if self.transpose_b else (a, grad)
+        by_b = make("nn.matmul", _rows(left), _rows(right), transpose_a=True)
+        return converted(by_a, tensor_a), converted(by_b, tensor_b)
 
 
 def _matrix_product(
@@ -202,6 +242,25 @@ class BatchMatmul(Operator):
         b = tensor_b.transpose(0, 2, 1) if self.transpose_b else tensor_b
         return as_array(np.matmul(a.astype(dtype), b.astype(dtype)))
 
+    def gradient(self, grad: Expr, result: Expr, tensor_a: Expr, tensor_b: Expr) -> Gradients:
+        a, b = converted(tensor_a, grad), converted(tensor_b, grad)
+
+        def product(x: Expr, y: Expr, turn_x: bool, turn_y: bool) -> Expr:
+            return make("nn.batch_matmul", x, y, transpose_a=turn_x, transpose_b=turn_y)
+
+        if self.transpose_a:
+            by_a = product(b, grad, self.transpose_b, True)
+        else:
+            by_a = product(grad, b, False, not self.transpose_b)
+        if self.transpose_b:
+            by_b = product(grad, a, True, self.transpose_a)
+        else:
+            by_b = product(a, grad, not self.transpose_a, False)
+        return (
+            converted(unbroadcast(by_a, tensor_a), tensor_a),
+            converted(unbroadcast(by_b, tensor_b), tensor_b),
+        )
+
 
 def _batch(tensor: te.Tensor, batch: te.Dim, index: te.Var) -> te.Operand:
     size = tensor.shape[0]
@@ -244,6 +303,9 @@ class BiasAdd(Operator):
         shape = [1] * data.ndim
         shape[self.axis] = -1
         return data + bias.reshape(shape)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, bias: Expr) -> Gradients:
+        return grad, sum_to_vector(grad, self.axis)
 
     def layouts(
         self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]

@@ -6,9 +6,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, as_array, expect_tensor, operator
+from relay.ir.op import (
+    Array,
+    Gradients,
+    Operator,
+    Pattern,
+    as_array,
+    attributes,
+    expect_tensor,
+    operator,
+)
 from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.gradients import (
+    known_shape,
+    make,
+    mapped_along,
+    reshaped,
+    reshaped_like,
+    sum_over,
+)
 from relay.op.nn.common import follow_data_layout, from_primal, spatial_layout, to_primal
 from relay.op.shapes import expect_kind, size_of
 from relay.support.errors import TypeInferenceError, UnsupportedError
@@ -62,6 +80,10 @@ class LayoutTransform(Operator):
         source, target = self._layouts()
         return from_primal(to_primal(data, source, source.letters), source.letters, target)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        back = make(self.name, grad, src_layout=self.dst_layout, dst_layout=self.src_layout)
+        return (back,)
+
 
 def _reblocked(
     indices: Sequence[te.Expr], factors: Sequence[int], wanted: Sequence[int]
@@ -107,6 +129,9 @@ class BatchFlatten(Operator):
 
     def reference(self, data: Array) -> Array:
         return data.reshape(data.shape[0], math.prod(data.shape[1:]))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (reshaped_like(grad, data),)
 
 
 class _Pixels(Operator):
@@ -195,6 +220,10 @@ class DepthToSpace(_Pixels):
             y = x.reshape(n, c // b**2, b, b, h, w).transpose(0, 1, 4, 2, 5, 3)
         return from_primal(y.reshape(n, c // b**2, h * b, w * b), "NCHW", layout)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        given = attributes(self)
+        return (make("nn.space_to_depth", grad, **given),)
+
 
 @operator("nn.space_to_depth", inputs=("data",), pattern=Pattern.INJECTIVE, level=5)
 class SpaceToDepth(_Pixels):
@@ -245,6 +274,10 @@ class SpaceToDepth(_Pixels):
         order = (0, 3, 5, 1, 2, 4) if self.mode == "DCR" else (0, 1, 3, 5, 2, 4)
         y = blocks.transpose(order).reshape(n, c * b * b, h // b, w // b)
         return from_primal(y, "NCHW", layout)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        given = attributes(self)
+        return (make("nn.depth_to_space", grad, **given),)
 
 
 @operator("nn.upsampling", inputs=("data",), pattern=Pattern.INJECTIVE, level=2)
@@ -354,6 +387,22 @@ class Upsampling(Operator):
         for axis, scale in ((2, self.scale_h), (3, self.scale_w)):
             x = self._reference_axis(x, axis, scale)
         return from_primal(x.astype(data.dtype), "NCHW", layout)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        layout, shape = self.parsed_layout(), known_shape(self.name, data)
+        value = grad
+        for c, scale in (("H", self.scale_h), ("W", self.scale_w)):
+            position = layout.position(c)
+            size = shape[position]
+            if self.method == "nearest_neighbor" and float(scale).is_integer():
+                sizes = known_shape(self.name, value)
+                split = (*sizes[:position], size, int(scale), *sizes[position + 1 :])
+                value = sum_over(reshaped(value, split), (position + 1,))
+            else:
+                # Every pixel is a weighted sum of pixels, so a matrix along each axis says it all.
+                weights = self._reference_axis(np.eye(size)[None, None], 2, scale)[0, 0]
+                value = mapped_along(value, position, weights.T)
+        return (value,)
 
     def _reference_axis(self, x: Array, axis: int, scale: float) -> Array:
         size = x.shape[axis]

@@ -1,13 +1,29 @@
 """Normalisations."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, as_array, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, as_array, expect_tensor, operator
 from relay.ir.types import TensorType, TupleType, Type
+from relay.op.gradients import (
+    field,
+    known_shape,
+    make,
+    masked,
+    number,
+    rank_of,
+    scaled,
+    sum_over,
+    sum_to_vector,
+    tensor_of,
+    vector_along,
+)
 from relay.op.nn.common import dims_agree, known
+from relay.op.nn.norm_gradients import affine_gradients
 from relay.op.shapes import expect_kind, normalize_axes, normalize_axis, put_ints
 from relay.support.errors import TypeInferenceError
 
@@ -103,6 +119,31 @@ class BatchNorm(Operator):
         y = y * along(gamma) if self.scale else y
         y = y + along(beta) if self.center else y
         return y.astype(data.dtype), moving_mean, moving_var
+
+    def gradient(
+        self,
+        grad: Expr,
+        result: Expr,
+        data: Expr,
+        gamma: Expr,
+        beta: Expr,
+        moving_mean: Expr,
+        moving_var: Expr,
+    ) -> Gradients:
+        rank = rank_of(data)
+        inverse = make("rsqrt", moving_var + number(self.epsilon, moving_var))
+        factor = inverse * gamma if self.scale else inverse
+        centred = data - vector_along(moving_mean, self.axis, rank)
+        summed = sum_to_vector(field(grad, 0), self.axis)
+        weighted = sum_to_vector(field(grad, 0) * centred, self.axis)
+        by_variance = scaled(weighted * factor * inverse * inverse, -0.5)
+        return (
+            field(grad, 0) * vector_along(factor, self.axis, rank),
+            weighted * inverse if self.scale else None,
+            summed if self.center else None,
+            field(grad, 1) - summed * factor,
+            field(grad, 2) + by_variance,
+        )
 
 
 def _affine(value: te.Expr, gamma: te.Expr, beta: te.Expr, scale: bool, center: bool) -> te.Expr:
@@ -202,6 +243,9 @@ class LayerNorm(Operator):
         y = _standardise(data, (self.axis,), self.epsilon)
         return _scale_shift(y, gamma, beta, self.axis, self.scale, self.center).astype(data.dtype)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, gamma: Expr, beta: Expr) -> Gradients:
+        return affine_gradients(grad, data, gamma, self, (self.axis % rank_of(data),))
+
 
 def _complete_affine(name: str, axis: int, types: Sequence[Type | None]) -> Sequence[Type | None]:
     data, *vectors = types
@@ -286,6 +330,11 @@ class InstanceNorm(Operator):
         y = _standardise(data, axes, self.epsilon)
         return _scale_shift(y, gamma, beta, axis, self.scale, self.center).astype(data.dtype)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, gamma: Expr, beta: Expr) -> Gradients:
+        rank = rank_of(data)
+        axes = [k for k in range(rank) if k not in (0, self.axis % rank)]
+        return affine_gradients(grad, data, gamma, self, axes)
+
 
 @operator(
     "nn.group_norm",
@@ -354,10 +403,23 @@ class GroupNorm(Operator):
     def reference(self, data: Array, gamma: Array, beta: Array) -> Array:
         axis = self.axis % data.ndim
         moved = np.moveaxis(data, axis, 1)
-        grouped = moved.reshape(data.shape[0], self.num_groups, -1)
+        size = math.prod(moved.shape[1:]) // self.num_groups
+        grouped = moved.reshape(data.shape[0], self.num_groups, size)
         y = _standardise(grouped, (2,), self.epsilon).reshape(moved.shape)
         y = np.moveaxis(y, 1, axis)
         return _scale_shift(y, gamma, beta, axis, self.scale, self.center).astype(data.dtype)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, gamma: Expr, beta: Expr) -> Gradients:
+        shape = known_shape(self.name, data)
+        axis = self.axis % len(shape)
+        grouped = (
+            *shape[:axis],
+            self.num_groups,
+            shape[axis] // self.num_groups,
+            *shape[axis + 1 :],
+        )
+        axes = [k for k in range(len(grouped)) if k not in (0, axis)]
+        return affine_gradients(grad, data, gamma, self, axes, grouped)
 
 
 @operator("nn.l2_normalize", inputs=("data",), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2)
@@ -396,6 +458,28 @@ class L2Normalize(Operator):
     def reference(self, data: Array) -> Array:
         total = np.sum(data * data, axis=self.axis, keepdims=True)
         return as_array((data / np.sqrt(np.maximum(total, self.eps))).astype(data.dtype))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        axes = normalize_axes(self.name, self.axis, rank_of(data))
+        total = sum_over(data * data, axes, keepdims=True)
+        limit = number(self.eps, data)
+        inverse = make("rsqrt", make("maximum", total, limit))
+        along = masked(total > limit, sum_over(grad * result, axes, keepdims=True))
+        return ((grad - result * along) * inverse,)
+
+
+def _neighbours(value: Expr, axis: int, half: int) -> Expr:
+    """The sum of the elements of `value` up to `half` away along `axis`."""
+    rank, size = rank_of(value), tensor_of(value).shape[axis]
+    around = tuple((half, half) if k == axis else (0, 0) for k in range(rank))
+    padded = make("nn.pad", value, number(0, value), pad_width=around)
+    total: Expr | None = None
+    for k in range(2 * half + 1):
+        end = k + size if isinstance(size, int) else k - 2 * half or np.iinfo("int64").max
+        part = make("strided_slice", padded, begin=(k,), end=(end,), axes=(axis,))
+        total = part if total is None else total + part
+    assert total is not None
+    return total
 
 
 @operator("nn.lrn", inputs=("data",), pattern=Pattern.OPAQUE, level=2)
@@ -453,3 +537,13 @@ class LRN(Operator):
         base = self.bias + self.alpha / self.size * view.sum(-1)
         y = np.moveaxis(moved / base**self.beta, -1, self.axis)
         return as_array(y.astype(data.dtype))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        rank = rank_of(data)
+        axis, half = self.axis % rank, self.size // 2
+        share = self.alpha / self.size
+        squares = _neighbours(data * data, axis, half)
+        base = scaled(squares, share) + number(self.bias, data)
+        power = make("power", base, number(-self.beta, data))
+        around = _neighbours(grad * data * power / base, axis, half)
+        return (grad * power - scaled(data * around, 2 * share * self.beta),)

@@ -1,16 +1,24 @@
 """Padding: more elements around a tensor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.gradients import (
+    known_shape,
+    make,
+    mapped_along,
+    number,
+    total,
+)
 from relay.op.nn.common import pad_tensor
-from relay.op.shapes import put
+from relay.op.shapes import put, put_ints
 from relay.support.errors import TypeInferenceError
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -70,6 +78,20 @@ def _gather(data: te.Tensor, pairs: Pairs, mode: str) -> te.Tensor:
         )
 
     return te.compute(shape, element, "pad")
+
+
+def _folded(
+    operator_name: str, grad: Expr, data: Expr, along: Callable[[int, Array], Array]
+) -> Expr:
+    """`grad` with what lies around the data added to the elements that it was copied from."""
+    value = grad
+    for axis, (old, new) in enumerate(
+        zip(known_shape(operator_name, data), known_shape(operator_name, grad), strict=True)
+    ):
+        copies = along(axis, np.eye(old))
+        if old != new or not np.array_equal(copies, np.eye(old)):
+            value = mapped_along(value, axis, copies.T)
+    return value
 
 
 def _follow(
@@ -138,6 +160,18 @@ class Pad(Operator):
             )
         ]
 
+    def reference_along(self, axis: int, values: Array) -> Array:
+        """`values`, which have one row a position along `axis`, padded as that axis is."""
+        pairs = (self.pad_width[axis], (0, 0))
+        return Pad(pairs, self.pad_mode).reference(values, np.zeros(()))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, pad_val: Expr) -> Gradients:
+        if self.pad_mode != "constant":
+            return _folded(self.name, grad, data, self.reference_along), None
+        back = tuple((-before, -after) for before, after in self.pad_width)
+        kept = make("nn.pad", grad, number(0, grad), pad_width=back)
+        return kept, total(grad, pad_val) - total(kept, pad_val)
+
     def layouts(
         self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]
     ) -> LayoutPlan | None:
@@ -180,6 +214,13 @@ class MirrorPad(Operator):
             return np.pad(data, self.pad_width, mode="symmetric")
         return np.pad(data, self.pad_width, mode="reflect")
 
+    def reference_along(self, axis: int, values: Array) -> Array:
+        """`values`, which have one row a position along `axis`, padded as that axis is."""
+        return MirrorPad((self.pad_width[axis], (0, 0)), self.mode).reference(values)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (_folded(self.name, grad, data, self.reference_along),)
+
     def layouts(
         self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]
     ) -> LayoutPlan | None:
@@ -189,3 +230,55 @@ class MirrorPad(Operator):
             return None
         change, pairs = followed
         return LayoutPlan(MirrorPad(pairs, self.mode), (change,), (change,))
+
+
+@operator("nn.dilate", inputs=("data",), pattern=Pattern.INJECTIVE, level=10)
+class Dilate(Operator):
+    """The elements of `data` `strides` apart along each axis, `dilation_value` between them."""
+
+    strides: tuple[int, ...]
+    dilation_value: float = 0.0
+
+    def __post_init__(self) -> None:
+        put_ints(self, "strides")
+        if min(self.strides, default=1) < 1:
+            raise TypeInferenceError(f"{self.name}: strides must be positive, found {self.strides}")
+
+    def infer(self, data: Type) -> Type:
+        x = expect_tensor(self.name, "data", data)
+        if len(self.strides) != len(x.shape):
+            raise TypeInferenceError(
+                f"{self.name}: {len(self.strides)} strides, but the data has {len(x.shape)} "
+                "dimensions"
+            )
+        shape: list[Dim] = []
+        for size, stride in zip(x.shape, self.strides, strict=True):
+            grown = max((size - 1) * stride + 1, 0) if isinstance(size, int) else size
+            shape.append(size if stride == 1 else grown)
+        return TensorType(shape, x.dtype)
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        shape: list[te.Dim] = [
+            s if step == 1 else te.maximum((te.as_expr(s, te.INDEX) - 1) * step + 1, 0)
+            for s, step in zip(data.shape, self.strides, strict=True)
+        ]
+
+        def element(*indices: te.Var) -> te.Expr:
+            pairs = list(zip(indices, self.strides, strict=True))
+            inside = [te.equal(i % step, 0) for i, step in pairs if step > 1]
+            value = data(*(i if step == 1 else i // step for i, step in pairs))
+            between = te.const(self.dilation_value, data.dtype)
+            return te.select(te.both(*inside), value, between)
+
+        return te.compute(shape, element, "dilate")
+
+    def reference(self, data: Array) -> Array:
+        shape = [max((s - 1) * k + 1, 0) for s, k in zip(data.shape, self.strides, strict=True)]
+        result = np.full(shape, self.dilation_value, dtype=data.dtype)
+        result[tuple(slice(None, None, k) for k in self.strides)] = data
+        return result
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        rank = len(self.strides)
+        ends = (np.iinfo("int64").max,) * rank
+        return (make("strided_slice", grad, begin=(0,) * rank, end=ends, strides=self.strides),)

@@ -1,15 +1,19 @@
 """Pooling over windows, over everything, and to a given size."""
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from relay import dtypes, te
+from relay.ir.expr import Expr
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, Pattern, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, attributes, operator
 from relay.ir.types import Dim, TensorType, Type
+from relay.op.gradients import (
+    make,
+)
 from relay.op.nn.common import (
     divided,
     follow_data_layout,
@@ -25,6 +29,9 @@ from relay.op.nn.common import (
 )
 from relay.op.shapes import expect_kind, put
 from relay.support.errors import TypeInferenceError
+
+WindowRead: TypeAlias = Callable[[Sequence[te.Expr], Sequence[te.Expr]], te.Expr]
+"""The element at indices of a window and of a tap within it."""
 
 
 class Pooling(Operator):
@@ -83,8 +90,18 @@ class Pooling(Operator):
             sizes[c] = known_window_count(self.name, c, sizes[c], self._slack(k), self.strides[k])
         return TensorType(layout.shape(sizes), x.dtype)
 
-    def reduced(self, data: te.Tensor, kind: str, outside: te.Operand) -> te.Tensor:
-        """The reduction stage, over data that is padded with `outside`."""
+    def taps(self) -> list[te.Axis]:
+        """The positions within a window, as axes to reduce over."""
+        return [
+            te.reduce_axis(s, f"k{c.lower()}")
+            for c, s in zip(self.spatial, self.pool_size, strict=True)
+        ]
+
+    def window_reads(self, data: te.Tensor, outside: te.Operand) -> tuple[list[te.Dim], WindowRead]:
+        """The shape of the result, and the element of `data` at a tap of a window.
+
+        The element is read from the data padded with `outside`.
+        """
         layout = self.parsed_layout()
         rank = len(self.spatial)
         before = dict(zip(self.spatial, self.padding[:rank], strict=True))
@@ -101,20 +118,22 @@ class Pooling(Operator):
             after[c] = max(declared + spare if overhang is None else overhang, 0)
             shape[position] = count
         padded = pad_spatial(data, layout, before, after, outside)
-        taps = [
-            te.reduce_axis(s, f"k{c.lower()}")
-            for c, s in zip(self.spatial, self.pool_size, strict=True)
-        ]
 
-        def element(*indices: te.Var) -> te.Expr:
-            source: list[te.Operand] = list(indices)
+        def read(window: Sequence[te.Expr], tap: Sequence[te.Expr]) -> te.Expr:
+            source: list[te.Operand] = list(window)
             for k, c in enumerate(self.spatial):
                 position = layout.position(c)
-                step = indices[position] * self.strides[k]
-                source[position] = step + taps[k].var * self.dilation[k]
-            return te.Reduce(kind, padded(*source), taps)
+                source[position] = window[position] * self.strides[k] + tap[k] * self.dilation[k]
+            return padded(*source)
 
-        return te.compute(shape, element, "pool")
+        return shape, read
+
+    def reduced(self, data: te.Tensor, kind: str, outside: te.Operand) -> te.Tensor:
+        """The reduction stage, over data that is padded with `outside`."""
+        shape, read = self.window_reads(data, outside)
+        taps = self.taps()
+        tap = [t.var for t in taps]
+        return te.compute(shape, lambda *i: te.Reduce(kind, read(i, tap), taps), "pool")
 
     def reference_windows(self, data: Array, outside: float) -> tuple[Array, Layout]:
         """All windows of the data, primal axes first, and the layout."""
@@ -136,6 +155,10 @@ class Pooling(Operator):
     ) -> LayoutPlan | None:
         """Any layout in which the spatial axes are whole."""
         return follow_data_layout(self, incoming[0], self.spatial)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        given = attributes(self)
+        return (make(f"{self.name}_grad", grad, data, **given),)
 
 
 class MaxPooling(Pooling):
@@ -162,31 +185,34 @@ class AveragePooling(Pooling):
 
     def compute(self, data: te.Tensor) -> te.Tensor:
         total = self.reduced(data, "sum", 0)
-        layout = self.parsed_layout()
-        window = math.prod(self.pool_size)
-
-        def count(indices: Sequence[te.Expr]) -> te.Expr:
-            found: te.Expr = te.const(1)
-            for k, c in enumerate(self.spatial):
-                position = layout.position(c)
-                size, outputs = data.shape[position], total.shape[position]
-                overhang = te.constant_value(self._overhang(k, size, outputs))
-                if self.padding[k] == 0 and overhang is not None and overhang <= 0:
-                    found = found * self.pool_size[k]
-                    continue
-                first = indices[position] * self.strides[k] - self.padding[k]
-                gap = self.dilation[k]
-                # Taps t with 0 <= first + t * gap < size, counted with rounding up.
-                begin = te.maximum((-first + (gap - 1)) // gap, 0)
-                end = te.minimum((size - first + (gap - 1)) // gap, self.pool_size[k])
-                found = found * (end - begin)
-            return found if te.constant_value(found) is not None else te.maximum(found, 1)
 
         def element(*indices: te.Var) -> te.Expr:
-            counted = te.const(window) if self.count_include_pad else count(indices)
-            return divided(total(*indices), counted)
+            return divided(total(*indices), self.divisor(data.shape, total.shape, indices))
 
         return te.compute(total.shape, element, "average")
+
+    def divisor(
+        self, sizes: Sequence[te.Dim], outputs: Sequence[te.Dim], window: Sequence[te.Expr]
+    ) -> te.Expr:
+        """What the sum over `window` is divided by; shapes of the data and of the result."""
+        if self.count_include_pad:
+            return te.const(math.prod(self.pool_size))
+        layout = self.parsed_layout()
+        found: te.Expr = te.const(1)
+        for k, c in enumerate(self.spatial):
+            position = layout.position(c)
+            size = sizes[position]
+            overhang = te.constant_value(self._overhang(k, size, outputs[position]))
+            if self.padding[k] == 0 and overhang is not None and overhang <= 0:
+                found = found * self.pool_size[k]
+                continue
+            first = window[position] * self.strides[k] - self.padding[k]
+            gap = self.dilation[k]
+            # Taps t with 0 <= first + t * gap < size, counted with rounding up.
+            begin = te.maximum((-first + (gap - 1)) // gap, 0)
+            end = te.minimum((size - first + (gap - 1)) // gap, self.pool_size[k])
+            found = found * (end - begin)
+        return found if te.constant_value(found) is not None else te.maximum(found, 1)
 
     def reference(self, data: Array) -> Array:
         view, layout = self.reference_windows(data, 0)

@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from relay import te
+from relay.ir.expr import Expr
 from relay.ir.layout import Layout
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
     dims_agree,
@@ -18,6 +19,7 @@ from relay.op.nn.common import (
     spatial_layout,
     to_primal,
 )
+from relay.op.nn.trilinear import Trilinear, swapped
 from relay.op.shapes import put, put_dtype, reference_dtype
 from relay.support.errors import TypeInferenceError
 
@@ -195,8 +197,8 @@ class TransposedConvolution(Operator):
         x = to_primal(data, layout, "NC" + self.spatial).astype(dtype)
         w = to_primal(weight, kernel_layout, "IO" + self.spatial).astype(dtype)
         n, groups, window = x.shape[0], self.groups, w.shape[2:]
-        x = x.reshape(n, groups, -1, *x.shape[2:])
-        w = w.reshape(groups, -1, *w.shape[1:])
+        x = x.reshape(n, groups, x.shape[1] // groups, *x.shape[2:])
+        w = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
         inside = x.shape[3:]
         full = [
             (s - 1) * step + (k - 1) * gap + 1 + extra
@@ -213,11 +215,25 @@ class TransposedConvolution(Operator):
             y[(slice(None), slice(None), slice(None), *target)] += np.einsum(
                 "ngc...,gco->ngo...", x, w[(..., *tap)]
             )
-        y = y.reshape(n, -1, *full)
+        y = y.reshape(n, groups * w.shape[2], *full)
         cut: tuple[slice, ...] = tuple(
             slice(self.padding[k], full[k] - self.padding[rank + k]) for k in range(rank)
         )
         return from_primal(y[(slice(None), slice(None), *cut)], "NC" + self.spatial, out_layout)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, weight: Expr) -> Gradients:
+        maps = Trilinear(
+            self.name,
+            self.spatial,
+            self.strides,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.out_layout or self.data_layout,
+            swapped(self.kernel_layout),
+            self.data_layout,
+        )
+        return maps.result(grad, weight, data), maps.weight(data, grad, weight)
 
 
 @operator(

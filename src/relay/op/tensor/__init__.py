@@ -9,6 +9,7 @@ from relay.op.tensor import broadcast as _broadcast
 from relay.op.tensor import elementwise as _elementwise
 from relay.op.tensor import init as _init
 from relay.op.tensor import join as _join
+from relay.op.tensor import sizes as _sizes
 
 add = function(_broadcast.Add)
 subtract = function(_broadcast.Subtract)
@@ -76,8 +77,8 @@ zeros_like = function(_elementwise.ZerosLike)
 ones_like = function(_elementwise.OnesLike)
 clip = function(_elementwise.Clip)
 fixed_point_multiply = function(_elementwise.FixedPointMultiply)
-shape_of = function(_elementwise.ShapeOf)
-ndarray_size = function(_elementwise.NdarraySize)
+shape_of = function(_sizes.ShapeOf)
+ndarray_size = function(_sizes.NdarraySize)
 zeros = function(_init.Zeros)
 ones = function(_init.Ones)
 concatenate = function(_join.Concatenate)

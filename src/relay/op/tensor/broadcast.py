@@ -9,8 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from relay import dtypes, te
-from relay.ir.op import Array, Operator, Pattern, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import make, masked, number, unbroadcast
 from relay.op.shapes import broadcast_types, expect_kind, te_broadcast_read, te_broadcast_shape
 
 
@@ -43,6 +45,7 @@ class BroadcastOperator(Operator):
 class Comparison(BroadcastOperator):
     """Base of the comparisons: the result is ``bool``."""
 
+    piecewise_constant = True
     kind = "any"
 
     def infer(self, lhs: Type, rhs: Type) -> Type:
@@ -82,6 +85,9 @@ class Add(BroadcastOperator):
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.add(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        return unbroadcast(grad, lhs), unbroadcast(grad, rhs)
+
 
 @operator("subtract", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
 class Subtract(BroadcastOperator):
@@ -93,6 +99,9 @@ class Subtract(BroadcastOperator):
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.subtract(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        return unbroadcast(grad, lhs), make("negative", unbroadcast(grad, rhs))
+
 
 @operator("multiply", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
 class Multiply(BroadcastOperator):
@@ -103,6 +112,9 @@ class Multiply(BroadcastOperator):
 
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.multiply(lhs, rhs)
+
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        return unbroadcast(grad * rhs, lhs), unbroadcast(grad * lhs, rhs)
 
 
 @operator("divide", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
@@ -117,10 +129,16 @@ class Divide(BroadcastOperator):
             return np.divide(lhs, rhs)
         return _divide_truncating(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        share = grad / rhs
+        return unbroadcast(share, lhs), make("negative", unbroadcast(share * result, rhs))
+
 
 @operator("floor_divide", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
 class FloorDivide(BroadcastOperator):
     """``floor(lhs / rhs)``."""
+
+    piecewise_constant = True
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
         return te.unary("floor", a / b) if _is_float(a) else a // b
@@ -134,6 +152,8 @@ class FloorDivide(BroadcastOperator):
 @operator("trunc_divide", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
 class TruncDivide(BroadcastOperator):
     """``trunc(lhs / rhs)``: the quotient rounded towards zero."""
+
+    piecewise_constant = True
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
         return _truncated_quotient(a, b)
@@ -152,6 +172,10 @@ class Mod(BroadcastOperator):
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.fmod(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        turns = make("trunc", lhs / rhs)
+        return unbroadcast(grad, lhs), make("negative", unbroadcast(grad * turns, rhs))
+
 
 @operator("trunc_mod", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
 class TruncMod(BroadcastOperator):
@@ -162,6 +186,10 @@ class TruncMod(BroadcastOperator):
 
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.fmod(lhs, rhs)
+
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        turns = make("trunc", lhs / rhs)
+        return unbroadcast(grad, lhs), make("negative", unbroadcast(grad * turns, rhs))
 
 
 @operator("floor_mod", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
@@ -174,6 +202,10 @@ class FloorMod(BroadcastOperator):
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.mod(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        turns = make("floor", lhs / rhs)
+        return unbroadcast(grad, lhs), make("negative", unbroadcast(grad * turns, rhs))
+
 
 @operator("power", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST, level=4)
 class Power(BroadcastOperator):
@@ -184,6 +216,14 @@ class Power(BroadcastOperator):
 
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.power(lhs, rhs)
+
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        by_base = grad * rhs * make("power", lhs, rhs - number(1, rhs))
+        # Zero to a positive power stays zero; its logarithm must not make that a NaN.
+        logarithm = make(
+            "log", make("where", make("equal", lhs, number(0, lhs)), number(1, lhs), lhs)
+        )
+        return unbroadcast(by_base, lhs), unbroadcast(grad * result * logarithm, rhs)
 
 
 @operator("maximum", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST, level=4)
@@ -196,6 +236,11 @@ class Maximum(BroadcastOperator):
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.maximum(lhs, rhs)
 
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        left = make("greater_equal", lhs, rhs)
+        right = make("logical_not", left)
+        return unbroadcast(masked(left, grad), lhs), unbroadcast(masked(right, grad), rhs)
+
 
 @operator("minimum", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST, level=4)
 class Minimum(BroadcastOperator):
@@ -206,6 +251,11 @@ class Minimum(BroadcastOperator):
 
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.minimum(lhs, rhs)
+
+    def gradient(self, grad: Expr, result: Expr, lhs: Expr, rhs: Expr) -> Gradients:
+        left = make("less_equal", lhs, rhs)
+        right = make("logical_not", left)
+        return unbroadcast(masked(left, grad), lhs), unbroadcast(masked(right, grad), rhs)
 
 
 @operator("equal", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST, level=4)
@@ -278,6 +328,7 @@ class GreaterEqual(Comparison):
 class LogicalAnd(BroadcastOperator):
     """Whether both hold; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -291,6 +342,7 @@ class LogicalAnd(BroadcastOperator):
 class LogicalOr(BroadcastOperator):
     """Whether either holds; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -304,6 +356,7 @@ class LogicalOr(BroadcastOperator):
 class LogicalXor(BroadcastOperator):
     """Whether exactly one holds; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -317,6 +370,7 @@ class LogicalXor(BroadcastOperator):
 class BitwiseAnd(BroadcastOperator):
     """Bits set in both; integers and ``bool``."""
 
+    piecewise_constant = True
     kind = "bits"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -330,6 +384,7 @@ class BitwiseAnd(BroadcastOperator):
 class BitwiseOr(BroadcastOperator):
     """Bits set in either; integers and ``bool``."""
 
+    piecewise_constant = True
     kind = "bits"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -343,6 +398,7 @@ class BitwiseOr(BroadcastOperator):
 class BitwiseXor(BroadcastOperator):
     """Bits set in exactly one; integers and ``bool``."""
 
+    piecewise_constant = True
     kind = "bits"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -356,6 +412,7 @@ class BitwiseXor(BroadcastOperator):
 class LeftShift(BroadcastOperator):
     """``lhs`` shifted left by ``rhs`` bits, ``0 <= rhs <`` the number of bits; integers only."""
 
+    piecewise_constant = True
     kind = "integer"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
@@ -369,6 +426,7 @@ class LeftShift(BroadcastOperator):
 class RightShift(BroadcastOperator):
     """``lhs`` shifted right by ``rhs`` bits; the sign is kept on signed integers."""
 
+    piecewise_constant = True
     kind = "integer"
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:

@@ -3,8 +3,10 @@
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import converted
 from relay.op.shapes import put_dtype, reference_dtype
 
 
@@ -40,6 +42,9 @@ class Cast(Operator):
     def reference(self, data: Array) -> Array:
         return data.astype(reference_dtype(self.dtype)) if self.dtype else data
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (converted(grad, data),)
+
 
 @operator("cast_like", inputs=("data", "dtype_like"), pattern=Pattern.ELEMWISE, level=3)
 class CastLike(Operator):
@@ -54,3 +59,6 @@ class CastLike(Operator):
 
     def reference(self, data: Array, dtype_like: Array) -> Array:
         return np.asarray(data, dtype=dtype_like.dtype)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, dtype_like: Expr) -> Gradients:
+        return converted(grad, data), None

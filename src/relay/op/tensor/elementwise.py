@@ -11,9 +11,12 @@ from typing import ClassVar
 import numpy as np
 
 from relay import dtypes, te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, operator
 from relay.ir.types import TensorType, Type
-from relay.op.shapes import expect_kind, te_size
+from relay.op.gradients import make, masked, number
+from relay.op.shapes import expect_kind
+from relay.op.tensor import slopes
 
 
 class UnaryOperator(Operator):
@@ -27,6 +30,8 @@ class UnaryOperator(Operator):
     kind: ClassVar[str] = "float"
     scalar: ClassVar[str]
     numpy: ClassVar[Callable[..., Array]]
+    #: The derivative, of argument and result; see `relay.op.tensor.slopes`.
+    slope: ClassVar[Callable[[Expr, Expr], Expr] | None] = None
 
     def infer(self, data: Type) -> Type:
         return expect_kind(self.name, "data", data, self.kind)
@@ -41,10 +46,15 @@ class UnaryOperator(Operator):
     def reference(self, data: Array) -> Array:
         return np.asarray(type(self).numpy(data), dtype=data.dtype)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        slope = type(self).slope
+        return super().gradient() if slope is None else (grad * slope(data, result),)
+
 
 class Rounding(UnaryOperator):
     """Base of the rounding operators: integers are left as they are."""
 
+    piecewise_constant = True
     kind = "number"
 
     def element(self, x: te.Expr) -> te.Expr:
@@ -54,6 +64,7 @@ class Rounding(UnaryOperator):
 class Predicate(UnaryOperator):
     """Base of the tests on one value: the result is ``bool``."""
 
+    piecewise_constant = True
     kind = "number"
     #: The answer for every integer.
     on_integers: ClassVar[bool] = False
@@ -88,6 +99,7 @@ class Exp(UnaryOperator):
 
     scalar = "exp"
     numpy = np.exp
+    slope = slopes.exp
 
 
 @operator("log", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -96,6 +108,7 @@ class Log(UnaryOperator):
 
     scalar = "log"
     numpy = np.log
+    slope = slopes.log
 
 
 @operator("log2", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -104,6 +117,7 @@ class Log2(UnaryOperator):
 
     scalar = "log2"
     numpy = np.log2
+    slope = slopes.log2
 
 
 @operator("log10", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -112,6 +126,7 @@ class Log10(UnaryOperator):
 
     scalar = "log10"
     numpy = np.log10
+    slope = slopes.log10
 
 
 @operator("sqrt", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -120,6 +135,7 @@ class Sqrt(UnaryOperator):
 
     scalar = "sqrt"
     numpy = np.sqrt
+    slope = slopes.sqrt
 
 
 @operator("sin", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -128,6 +144,7 @@ class Sin(UnaryOperator):
 
     scalar = "sin"
     numpy = np.sin
+    slope = slopes.sin
 
 
 @operator("cos", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -136,6 +153,7 @@ class Cos(UnaryOperator):
 
     scalar = "cos"
     numpy = np.cos
+    slope = slopes.cos
 
 
 @operator("tan", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -144,6 +162,7 @@ class Tan(UnaryOperator):
 
     scalar = "tan"
     numpy = np.tan
+    slope = slopes.tan
 
 
 @operator("asin", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -152,6 +171,7 @@ class Asin(UnaryOperator):
 
     scalar = "asin"
     numpy = np.arcsin
+    slope = slopes.asin
 
 
 @operator("acos", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -160,6 +180,7 @@ class Acos(UnaryOperator):
 
     scalar = "acos"
     numpy = np.arccos
+    slope = slopes.acos
 
 
 @operator("atan", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -168,6 +189,7 @@ class Atan(UnaryOperator):
 
     scalar = "atan"
     numpy = np.arctan
+    slope = slopes.atan
 
 
 @operator("sinh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -176,6 +198,7 @@ class Sinh(UnaryOperator):
 
     scalar = "sinh"
     numpy = np.sinh
+    slope = slopes.sinh
 
 
 @operator("cosh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -184,6 +207,7 @@ class Cosh(UnaryOperator):
 
     scalar = "cosh"
     numpy = np.cosh
+    slope = slopes.cosh
 
 
 @operator("tanh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -192,6 +216,7 @@ class Tanh(UnaryOperator):
 
     scalar = "tanh"
     numpy = np.tanh
+    slope = slopes.tanh
 
 
 @operator("asinh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -200,6 +225,7 @@ class Asinh(UnaryOperator):
 
     scalar = "asinh"
     numpy = np.arcsinh
+    slope = slopes.asinh
 
 
 @operator("acosh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -208,6 +234,7 @@ class Acosh(UnaryOperator):
 
     scalar = "acosh"
     numpy = np.arccosh
+    slope = slopes.acosh
 
 
 @operator("atanh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -216,6 +243,7 @@ class Atanh(UnaryOperator):
 
     scalar = "atanh"
     numpy = np.arctanh
+    slope = slopes.atanh
 
 
 @operator("erf", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -224,6 +252,7 @@ class Erf(UnaryOperator):
 
     scalar = "erf"
     numpy = _erf
+    slope = slopes.erf
 
 
 @operator("sigmoid", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -232,6 +261,7 @@ class Sigmoid(UnaryOperator):
 
     scalar = "sigmoid"
     numpy = _sigmoid
+    slope = slopes.sigmoid
 
 
 @operator("fast_exp", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -240,6 +270,7 @@ class FastExp(UnaryOperator):
 
     scalar = "exp"
     numpy = np.exp
+    slope = slopes.exp
 
 
 @operator("fast_tanh", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -248,6 +279,7 @@ class FastTanh(UnaryOperator):
 
     scalar = "tanh"
     numpy = np.tanh
+    slope = slopes.tanh
 
 
 @operator("fast_erf", inputs=("data",), pattern=Pattern.ELEMWISE)
@@ -256,6 +288,7 @@ class FastErf(UnaryOperator):
 
     scalar = "erf"
     numpy = _erf
+    slope = slopes.erf
 
 
 @operator("floor", inputs=("data",), pattern=Pattern.ELEMWISE, level=3)
@@ -320,6 +353,7 @@ class Rsqrt(UnaryOperator):
     """``1 / sqrt(x)``."""
 
     scalar = "rsqrt"
+    slope = slopes.rsqrt
 
     def reference(self, data: Array) -> Array:
         return np.asarray(np.reciprocal(np.sqrt(data)), dtype=data.dtype)
@@ -332,6 +366,7 @@ class Abs(UnaryOperator):
     kind = "number"
     scalar = "abs"
     numpy = np.abs
+    slope = slopes.abs
 
     def element(self, x: te.Expr) -> te.Expr:
         return x if dtypes.is_unsigned(x.dtype) else te.unary("abs", x)
@@ -341,6 +376,7 @@ class Abs(UnaryOperator):
 class Sign(UnaryOperator):
     """-1, 0 or 1 by the sign of the value; NaN stays NaN."""
 
+    piecewise_constant = True
     kind = "number"
     scalar = "sign"
     numpy = np.sign
@@ -354,11 +390,15 @@ class Negative(UnaryOperator):
     scalar = "neg"
     numpy = np.negative
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (make("negative", grad),)
+
 
 @operator("logical_not", inputs=("data",), pattern=Pattern.ELEMWISE, level=4)
 class LogicalNot(UnaryOperator):
     """Whether the value does not hold; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
     scalar = "not"
     numpy = np.logical_not
@@ -368,6 +408,7 @@ class LogicalNot(UnaryOperator):
 class BitwiseNot(UnaryOperator):
     """Every bit inverted; integers and ``bool``."""
 
+    piecewise_constant = True
     kind = "bits"
     numpy = np.invert
 
@@ -385,11 +426,15 @@ class Copy(UnaryOperator):
     def element(self, x: te.Expr) -> te.Expr:
         return x
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (grad,)
+
 
 @operator("zeros_like", inputs=("data",), pattern=Pattern.ELEMWISE, level=4)
 class ZerosLike(UnaryOperator):
     """Zeros of the shape and data type of `data`."""
 
+    piecewise_constant = True
     kind = "any"
     numpy = np.zeros_like
 
@@ -401,6 +446,7 @@ class ZerosLike(UnaryOperator):
 class OnesLike(UnaryOperator):
     """Ones of the shape and data type of `data`."""
 
+    piecewise_constant = True
     kind = "any"
     numpy = np.ones_like
 
@@ -435,6 +481,11 @@ class Clip(UnaryOperator):
         low, high = self._limits(data.dtype.name)
         return np.clip(data, np.asarray(low, dtype=data.dtype), np.asarray(high, dtype=data.dtype))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        low, high = number(self.a_min, data), number(self.a_max, data)
+        inside = make("logical_and", data >= low, data <= high)
+        return (masked(inside, grad),)
+
 
 @operator("fixed_point_multiply", inputs=("data",), pattern=Pattern.ELEMWISE, level=10)
 class FixedPointMultiply(UnaryOperator):
@@ -443,6 +494,7 @@ class FixedPointMultiply(UnaryOperator):
     `data` is ``int32``, `multiplier` a Q31 number (``int32``) and `shift` the binary exponent.
     """
 
+    piecewise_constant = True
     kind = "integer"
 
     multiplier: int
@@ -457,42 +509,3 @@ class FixedPointMultiply(UnaryOperator):
     def reference(self, data: Array) -> Array:
         scale = self.multiplier * 2.0 ** (self.shift - 31)
         return np.floor(data.astype("float64") * scale + 0.5).astype(data.dtype)
-
-
-@operator("shape_of", inputs=("data",), pattern=Pattern.OPAQUE, level=10)
-class ShapeOf(Operator):
-    """The shape of `data`: a vector of its rank, of integer type `dtype`."""
-
-    dtype: str = "int32"
-
-    def infer(self, data: Type) -> Type:
-        return TensorType((len(expect_tensor(self.name, "data", data).shape),), self.dtype)
-
-    def compute(self, data: te.Tensor) -> te.Tensor:
-        def size(index: te.Expr) -> te.Expr:
-            result: te.Expr = te.const(0)
-            for axis, dim in reversed(list(enumerate(data.shape))):
-                result = te.select(te.equal(index, axis), dim, result)
-            return te.cast(result, self.dtype)
-
-        return te.compute((data.ndim,), size, "shape_of")
-
-    def reference(self, data: Array) -> Array:
-        return np.asarray(data.shape, dtype=self.dtype)
-
-
-@operator("ndarray_size", inputs=("data",), pattern=Pattern.INJECTIVE, level=10)
-class NdarraySize(Operator):
-    """The number of elements of `data`: a scalar of integer type `dtype`."""
-
-    dtype: str = "int32"
-
-    def infer(self, data: Type) -> Type:
-        expect_tensor(self.name, "data", data)
-        return TensorType((), self.dtype)
-
-    def compute(self, data: te.Tensor) -> te.Tensor:
-        return te.compute((), lambda: te.cast(te_size(data.shape), self.dtype), "ndarray_size")
-
-    def reference(self, data: Array) -> Array:
-        return np.asarray(data.size, dtype=self.dtype)

@@ -4,11 +4,28 @@ Positions are checked: where they lie outside and no mode says what that means, 
 `InputError`, and compiled code reads the nearest element instead of foreign memory.
 """
 
+import math
+
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Call, Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import (
+    expanded,
+    inverse_order,
+    known_shape,
+    make,
+    number,
+    permuted,
+    rank_of,
+    reshaped,
+    reshaped_like,
+    total,
+    with_coordinates,
+    zero_of,
+)
 from relay.op.shapes import (
     expect_kind,
     expect_same_dtype,
@@ -118,6 +135,30 @@ class Take(Operator):
         taken = [np.take(r, w, axis=axis) for r, w in zip(rows, wanted, strict=True)]
         return np.stack(taken).reshape(*data.shape[:batch], *taken[0].shape)
 
+    def _settled(self, indices: Expr, size: int) -> Expr:
+        """`indices` as positions within a dimension of `size`."""
+        if self.mode == "wrap":
+            return make("floor_mod", indices, number(size, indices))
+        return make("clip", indices, a_min=0, a_max=size - 1) if self.mode == "clip" else indices
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, indices: Expr) -> Gradients:
+        shape, places = known_shape(self.name, data), known_shape(self.name, indices)
+        size = math.prod(shape) if self.axis is None else shape[self.axis]
+        index = self._settled(indices, size)
+        if self.axis is None:
+            flat = make("zeros_like", reshaped(data, (size,)))
+            added = make("scatter_nd", flat, expanded(index, (0,)), grad, mode="add")
+            return reshaped_like(added, data), None
+        axis, batch = self.axis % len(shape), self._batch(len(places))
+        end = axis + len(places) - batch
+        # Batch, positions, the rest: as scatter_nd has its updates.
+        moved = [*range(batch), *range(axis, end), *range(batch, axis), *range(end, rank_of(grad))]
+        order = [*range(batch), axis, *range(batch, axis), *range(axis + 1, len(shape))]
+        zeros = make("zeros_like", permuted(data, order))
+        coordinates = with_coordinates(index, batch, places, leading=False)
+        added = make("scatter_nd", zeros, coordinates, permuted(grad, moved), mode="add")
+        return permuted(added, inverse_order(order)), None
+
 
 @operator("gather", inputs=("data", "indices"), pattern=Pattern.INJECTIVE, level=3)
 class Gather(Operator):
@@ -155,6 +196,10 @@ class Gather(Operator):
     def reference(self, data: Array, indices: Array) -> Array:
         check_inside(self.name, indices, data.shape[self.axis])
         return np.take_along_axis(data, indices.astype("int64"), axis=self.axis)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, indices: Expr) -> Gradients:
+        zeros = zero_of(data.checked_type, data)
+        return make("scatter_elements", zeros, indices, grad, axis=self.axis, reduction="add"), None
 
 
 @operator("gather_nd", inputs=("data", "indices"), pattern=Pattern.INJECTIVE, level=3)
@@ -222,6 +267,12 @@ class GatherND(Operator):
         ]
         return np.asarray(data[(*lead, *indices)])
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, indices: Expr) -> Gradients:
+        places = known_shape(self.name, indices)[1:] if self.batch_dims else ()
+        rows = with_coordinates(indices, self.batch_dims, places, leading=True)
+        zeros = zero_of(data.checked_type, data)
+        return make("scatter_nd", zeros, rows, grad, mode="add"), None
+
 
 @operator(
     "one_hot",
@@ -269,6 +320,15 @@ class OneHot(Operator):
         dtype = reference_dtype(self.dtype) if self.dtype else on_value.dtype
         return np.moveaxis(np.where(hot, on_value, off_value).astype(dtype), -1, self.axis)
 
+    def gradient(
+        self, grad: Expr, result: Expr, indices: Expr, on_value: Expr, off_value: Expr
+    ) -> Gradients:
+        def share(on: float, off: float) -> Expr:
+            chosen = Call(self.op, (indices, number(on, on_value), number(off, on_value)), self)
+            return total(grad * chosen, on_value)
+
+        return None, share(1, 0), share(0, 1)
+
 
 @operator("sequence_mask", inputs=("data", "valid_length"), pattern=Pattern.INJECTIVE, level=10)
 class SequenceMask(Operator):
@@ -304,3 +364,7 @@ class SequenceMask(Operator):
         kept = steps[:, None] < valid_length if self.axis == 0 else steps < valid_length[:, None]
         kept = kept.reshape(*kept.shape, *(1,) * (data.ndim - 2))
         return np.where(kept, data, np.asarray(self.mask_value, dtype=data.dtype))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, valid_length: Expr) -> Gradients:
+        kept = make(self.name, grad, valid_length, axis=self.axis, mask_value=0.0)
+        return kept, None

@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import total
 from relay.op.shapes import expect_same_dtype, put_dtype, put_ints, reference_dtype
 from relay.op.tensor.convert import convert
 from relay.support.errors import TypeInferenceError
@@ -40,6 +42,9 @@ class Full(Operator):
         dtype = reference_dtype(self.dtype) if self.dtype else fill_value.dtype
         return np.full(self.shape, fill_value, dtype=dtype)
 
+    def gradient(self, grad: Expr, result: Expr, fill_value: Expr) -> Gradients:
+        return (total(grad, fill_value),)
+
 
 @operator("full_like", inputs=("data", "fill_value"), pattern=Pattern.ELEMWISE, level=3)
 class FullLike(Operator):
@@ -59,10 +64,15 @@ class FullLike(Operator):
     def reference(self, data: Array, fill_value: Array) -> Array:
         return np.full_like(data, fill_value)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, fill_value: Expr) -> Gradients:
+        return None, total(grad, fill_value)
+
 
 @operator("zeros", inputs=(), pattern=Pattern.ELEMWISE, level=3)
 class Zeros(Operator):
     """Zeros of `shape` and `dtype`."""
+
+    piecewise_constant = True
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -84,6 +94,8 @@ class Zeros(Operator):
 class Ones(Operator):
     """Ones of `shape` and `dtype`."""
 
+    piecewise_constant = True
+
     shape: tuple[int, ...]
     dtype: str = "float32"
 
@@ -103,6 +115,8 @@ class Ones(Operator):
 @operator("arange", inputs=(), pattern=Pattern.OPAQUE, level=3)
 class Arange(Operator):
     """``start, start + step, ...`` up to `stop`, which is left out: a vector of `dtype`."""
+
+    piecewise_constant = True
 
     start: float
     stop: float

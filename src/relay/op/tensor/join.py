@@ -1,12 +1,23 @@
 """Operators on tuples of tensors: join them, or cut one into several."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr, Tuple
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, TupleType, Type
+from relay.op.gradients import (
+    field,
+    fields_of,
+    known_shape,
+    make,
+    rank_of,
+    reshaped_like,
+    sum_over,
+)
 from relay.op.shapes import (
     as_ints,
     expect_same_dtype,
@@ -17,6 +28,21 @@ from relay.op.shapes import (
     unify_dim,
 )
 from relay.support.errors import TypeInferenceError
+
+
+def _choose(
+    piece: Callable[[int], te.Expr], before: Callable[[int], te.Expr], first: int, end: int
+) -> te.Expr:
+    """The one of the pieces `first` to `end` that an index falls into.
+
+    ``before(k)`` tells whether the index lies before piece `k`. The choice is a balanced tree, so
+    that it takes ``log n`` questions.
+    """
+    if end - first == 1:
+        return piece(first)
+    middle = (first + end) // 2
+    left = _choose(piece, before, first, middle)
+    return te.select(before(middle), left, _choose(piece, before, middle, end))
 
 
 @operator("concatenate", inputs=("data",), pattern=Pattern.INJECTIVE)
@@ -57,21 +83,22 @@ class Concatenate(Operator):
             starts.append(te.as_expr(starts[-1], te.INDEX) + tensor.shape[axis])
 
         def element(*out: te.Expr) -> te.Expr:
-            # Counted from the last tensor, so that the first one is asked for first.
-            result: te.Expr | None = None
-            for tensor, start, end in reversed(
-                list(zip(data, starts[:-1], starts[1:], strict=True))
-            ):
-                value = tensor(*replaced(out, axis, out[axis] - start))
-                result = value if result is None else te.select(out[axis] < end, value, result)
-            assert result is not None
-            return result
+            def piece(k: int) -> te.Expr:
+                return data[k](*replaced(out, axis, out[axis] - starts[k]))
+
+            return _choose(piece, lambda k: out[axis] < starts[k], 0, len(data))
 
         shape = [*data[0].shape[:axis], starts[-1], *data[0].shape[axis + 1 :]]
         return te.compute(shape, element, "concatenate")
 
     def reference(self, data: tuple[Array, ...]) -> Array:
         return np.concatenate(data, axis=self.axis)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        rank = rank_of(field(data, 0))
+        sizes = [known_shape(self.name, field(data, k)) for k in range(fields_of(data))]
+        ends = tuple(itertools.accumulate(s[self.axis % rank] for s in sizes))
+        return (make("split", grad, indices_or_sections=ends[:-1], axis=self.axis),)
 
 
 @operator("stack", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
@@ -99,16 +126,19 @@ class Stack(Operator):
 
         def element(*out: te.Expr) -> te.Expr:
             rest = (*out[:axis], *out[axis + 1 :])
-            result = data[-1](*rest)
-            for k in reversed(range(len(data) - 1)):
-                result = te.select(te.equal(out[axis], k), data[k](*rest), result)
-            return result
+            return _choose(lambda k: data[k](*rest), lambda k: out[axis] < k, 0, len(data))
 
         shape = [*data[0].shape[:axis], len(data), *data[0].shape[axis:]]
         return te.compute(shape, element, "stack")
 
     def reference(self, data: tuple[Array, ...]) -> Array:
         return np.stack(data, axis=self.axis)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        count = fields_of(data)
+        axis = self.axis % (rank_of(field(data, 0)) + 1)
+        parts = make("split", grad, indices_or_sections=count, axis=axis)
+        return (Tuple([make("squeeze", field(parts, k), axis=(axis,)) for k in range(count)]),)
 
 
 @operator("split", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
@@ -179,6 +209,9 @@ class Split(Operator):
         cuts = self.indices_or_sections
         return tuple(np.split(data, cuts if isinstance(cuts, int) else list(cuts), axis=self.axis))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (make("concatenate", grad, axis=self.axis),)
+
 
 @operator("meshgrid", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
 class Meshgrid(Operator):
@@ -224,3 +257,11 @@ class Meshgrid(Operator):
         swapped = self.indexing == "xy"
         grids = np.meshgrid(*data, indexing="xy") if swapped else np.meshgrid(*data, indexing="ij")
         return tuple(np.array(g) for g in grids)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        order = self._order(fields_of(data))
+        gradients: list[Expr] = []
+        for k in range(len(order)):
+            others = [d for d, vector in enumerate(order) if vector != k]
+            gradients.append(reshaped_like(sum_over(field(grad, k), others), field(data, k)))
+        return (Tuple(gradients),)

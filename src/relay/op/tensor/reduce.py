@@ -13,8 +13,26 @@ from typing import ClassVar
 import numpy as np
 
 from relay import dtypes, te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Dim, TensorType, Type
+from relay.op.gradients import (
+    broadcast_like,
+    expanded,
+    inverse_order,
+    known_shape,
+    make,
+    masked,
+    number,
+    permuted,
+    rank_of,
+    reshaped,
+    reshaped_like,
+    scaled,
+    sum_over,
+    tensor_of,
+    unbroadcast,
+)
 from relay.op.shapes import (
     broadcast_shape,
     expect_kind,
@@ -98,6 +116,19 @@ class Reduction(Operator):
         value = te.constant_value(total)
         return te.cast(total, dtype) if value is None else te.const(value, dtype)
 
+    def restored(self, value: Expr, data: Expr) -> Expr:
+        """`value`, which has the shape of the result, such that it broadcasts to `data`."""
+        return value if self.keepdims else expanded(value, self.axes(rank_of(data)))
+
+    def share(self, grad: Expr, data: Expr, less: int = 0) -> Expr:
+        """`grad` divided by the number of elements reduced into one, less `less`."""
+        axes = self.axes(rank_of(data))
+        sizes = [d for k, d in enumerate(tensor_of(data).shape) if k in axes and isinstance(d, int)]
+        if len(sizes) == len(axes):
+            return grad / number(math.prod(sizes) - less, data)
+        ones = make("sum", make("ones_like", data), axis=axes, keepdims=self.keepdims)
+        return grad / (ones - number(less, data) if less else ones)
+
 
 class SimpleReduction(Reduction):
     """Base of the reductions of one tensor that keep its data type."""
@@ -105,6 +136,15 @@ class SimpleReduction(Reduction):
     def infer(self, data: Type) -> Type:
         tensor = expect_kind(self.name, "data", data, self.kind)
         return TensorType(self.result_shape(tensor.shape), tensor.dtype)
+
+    def to_extremes(self, grad: Expr, result: Expr, data: Expr) -> Expr:
+        """`grad` at the elements of `data` that equal `result`, in equal shares."""
+        chosen = make("equal", data, self.restored(result, data))
+        count = sum_over(
+            make("cast", chosen, dtype=tensor_of(data).dtype), self.axes(rank_of(data))
+        )
+        shares = expanded(count, self.axes(rank_of(data)))
+        return masked(chosen, self.restored(grad, data) / shares)
 
 
 @operator("sum", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=4)
@@ -118,6 +158,9 @@ class Sum(SimpleReduction):
         axes = self.axes(data.ndim)
         return np.asarray(np.sum(data, axis=axes, keepdims=self.keepdims, dtype=data.dtype))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (broadcast_like(self.restored(grad, data), data),)
+
 
 @operator("prod", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=4)
 class Prod(SimpleReduction):
@@ -129,6 +172,22 @@ class Prod(SimpleReduction):
     def reference(self, data: Array) -> Array:
         axes = self.axes(data.ndim)
         return np.asarray(np.prod(data, axis=axes, keepdims=self.keepdims, dtype=data.dtype))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        # The product of the others, from both sides, so that zeros need no special care.
+        shape = known_shape(self.name, data)
+        axes = self.axes(len(shape))
+        if not axes:
+            return (grad,)
+        kept = [k for k in range(len(shape)) if k not in axes]
+        order = [*kept, *axes]
+        moved = permuted(data, order)
+        sizes = (*(shape[k] for k in kept), math.prod(shape[k] for k in axes))
+        rows = reshaped(moved, sizes)
+        before = make("cumprod", rows, axis=-1, exclusive=True)
+        turned = make("cumprod", make("reverse", rows, axis=-1), axis=-1, exclusive=True)
+        others = reshaped_like(before * make("reverse", turned, axis=-1), moved)
+        return (self.restored(grad, data) * permuted(others, inverse_order(order)),)
 
 
 @operator("max", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=4)
@@ -143,6 +202,9 @@ class Max(SimpleReduction):
         axes = self.axes(data.ndim)
         return np.asarray(np.max(data, axis=axes, keepdims=self.keepdims, initial=start))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (self.to_extremes(grad, result, data),)
+
 
 @operator("min", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=4)
 class Min(SimpleReduction):
@@ -156,11 +218,15 @@ class Min(SimpleReduction):
         axes = self.axes(data.ndim)
         return np.asarray(np.min(data, axis=axes, keepdims=self.keepdims, initial=start))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (self.to_extremes(grad, result, data),)
+
 
 @operator("all", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=4)
 class All(SimpleReduction):
     """Whether every value over axes holds; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
 
     def compute(self, data: te.Tensor) -> te.Tensor:
@@ -174,6 +240,7 @@ class All(SimpleReduction):
 class Any(SimpleReduction):
     """Whether some value over axes holds; ``bool`` only."""
 
+    piecewise_constant = True
     kind = "bool"
 
     def compute(self, data: te.Tensor) -> te.Tensor:
@@ -205,6 +272,9 @@ class Mean(SimpleReduction):
         total = np.sum(data, axis=axes, keepdims=self.keepdims, dtype=data.dtype)
         count = math.prod(data.shape[k] for k in axes)
         return np.asarray(np.trunc(np.divide(total, count)), dtype=data.dtype)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (broadcast_like(self.restored(self.share(grad, data), data), data),)
 
 
 @operator("variance", inputs=("data", "mean"), pattern=Pattern.COMM_REDUCE, level=4)
@@ -246,6 +316,11 @@ class Variance(Reduction):
         total = np.sum((data - mean) ** 2, axis=axes, keepdims=self.keepdims, dtype=data.dtype)
         return np.asarray(np.divide(total, count), dtype=data.dtype)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, mean: Expr) -> Gradients:
+        slope = scaled(self.restored(self.share(grad, data, int(self.unbiased)), data), 2)
+        by_data = slope * (data - mean)
+        return by_data, make("negative", unbroadcast(by_data, mean))
+
 
 class ArgReduction(Reduction):
     """Base of `argmax` and `argmin`: the position of an extreme value, ``int32``.
@@ -253,6 +328,8 @@ class ArgReduction(Reduction):
     With several axes the position is row-major among the reduced elements. NaN is the most extreme
     value. Computed by two reductions: the extreme value, then the first (or last) position of it.
     """
+
+    piecewise_constant = True
 
     def infer(self, data: Type) -> Type:
         tensor = expect_kind(self.name, "data", data, self.kind)
@@ -280,7 +357,7 @@ class ArgReduction(Reduction):
         axes = self.axes(data.ndim)
         kept = [k for k in range(data.ndim) if k not in axes]
         moved = np.transpose(data, (*kept, *axes))
-        rows = moved.reshape(*(data.shape[k] for k in kept), -1)
+        rows = moved.reshape(*(data.shape[k] for k in kept), math.prod(data.shape[k] for k in axes))
         if last:
             result = rows.shape[-1] - 1 - np.asarray(find(rows[..., ::-1], axis=-1))
         else:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import inverse_order, permuted, rank_of, reshaped_like
 from relay.op.shapes import (
     normalize_axes,
     normalize_axis,
@@ -106,6 +108,9 @@ class Reshape(Operator):
         shape = resolve_shape(self.name, data.shape, self.newshape, self.allowzero)
         return np.reshape(data, [d for d in shape if isinstance(d, int)])
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (reshaped_like(grad, data),)
+
 
 @operator("reshape_like", inputs=("data", "shape_like"), pattern=Pattern.INJECTIVE, level=3)
 class ReshapeLike(Operator):
@@ -141,6 +146,9 @@ class ReshapeLike(Operator):
         sizes = list(data.shape)
         sizes[self.lhs_begin : self.lhs_end] = shape_like.shape[self.rhs_begin : self.rhs_end]
         return data.reshape(sizes)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, shape_like: Expr) -> Gradients:
+        return reshaped_like(grad, data), None
 
 
 @operator("contrib_reverse_reshape", inputs=("data",), pattern=Pattern.INJECTIVE, level=10)
@@ -180,6 +188,9 @@ class ReverseReshape(Operator):
         turned = data.shape[::-1]
         shape = resolve_shape(self.name, turned, self._reversed(), self.allowzero)
         return np.reshape(data, TensorType(shape[::-1]).concrete_shape)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (reshaped_like(grad, data),)
 
 
 @operator("squeeze", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
@@ -226,6 +237,9 @@ class Squeeze(Operator):
     def reference(self, data: Array) -> Array:
         return np.squeeze(data, axis=self.axis)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (reshaped_like(grad, data),)
+
 
 @operator("expand_dims", inputs=("data",), pattern=Pattern.BROADCAST)
 class ExpandDims(Operator):
@@ -263,6 +277,9 @@ class ExpandDims(Operator):
         for _ in range(self.num_newaxis):
             result = np.expand_dims(result, self.position(data.ndim))
         return result
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (reshaped_like(grad, data),)
 
 
 @operator("transpose", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
@@ -303,3 +320,6 @@ class Transpose(Operator):
 
     def reference(self, data: Array) -> Array:
         return np.transpose(data, self.axes)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (permuted(grad, inverse_order(self.order(rank_of(data)))),)

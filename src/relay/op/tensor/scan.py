@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, operator
 from relay.ir.types import TensorType, Type
+from relay.op.gradients import converted, make, rank_of, reshaped_like
 from relay.op.shapes import (
     expect_kind,
     normalize_axis,
@@ -76,6 +78,10 @@ class Scan(Operator):
             np.moveaxis(result, axis, 0)[:1] = start
         return np.asarray(result)
 
+    def along(self, result: Expr) -> int:
+        """The axis of `result` that is scanned."""
+        return 0 if self.axis is None else self.axis % rank_of(result)
+
 
 @operator("cumsum", inputs=("data",), pattern=Pattern.OPAQUE, level=3)
 class CumSum(Scan):
@@ -87,13 +93,31 @@ class CumSum(Scan):
     def reference(self, data: Array) -> Array:
         return self.accumulate(data, np.add, 0)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        back = make("reverse", grad, axis=self.along(grad))
+        summed = make("cumsum", back, axis=self.along(grad), exclusive=self.exclusive)
+        return (
+            reshaped_like(converted(make("reverse", summed, axis=self.along(grad)), data), data),
+        )
+
 
 @operator("cumprod", inputs=("data",), pattern=Pattern.OPAQUE, level=3)
 class CumProd(Scan):
-    """Running product of `data` along `axis` (None: flattened), in `dtype` (empty: the data's)."""
+    """Running product of `data` along `axis` (None: flattened), in `dtype` (empty: the data's).
+
+    Its gradient divides by `data`, so that it is NaN or infinite where an element is zero.
+    """
 
     def compute(self, data: te.Tensor) -> te.Tensor:
         return self.scan(data, te.reduce_prod, 1)
 
     def reference(self, data: Array) -> Array:
         return self.accumulate(data, np.multiply, 1)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        axis = self.along(grad)
+        back = make(
+            "cumsum", make("reverse", grad * result, axis=axis), axis=axis, exclusive=self.exclusive
+        )
+        summed = reshaped_like(converted(make("reverse", back, axis=axis), data), data)
+        return (summed / data,)

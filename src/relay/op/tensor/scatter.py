@@ -4,14 +4,17 @@ As tensor expressions, every element of the result looks through the updates for
 own. An update at a position outside is left out by compiled code, refused by the reference.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, TensorType, Type
+from relay.op.gradients import known_shape, make, masked, number, number_of, reshaped
 from relay.op.shapes import (
     expect_kind,
     expect_same_dtype,
@@ -22,7 +25,7 @@ from relay.op.shapes import (
     unify_dim,
 )
 from relay.op.tensor.index import check_inside
-from relay.support.errors import TypeInferenceError
+from relay.support.errors import TypeInferenceError, UnsupportedError
 
 #: How an update is combined with what is there: scalar operation, reduction and NumPy's way.
 _COMBINE: dict[str, tuple[str, str, np.ufunc]] = {
@@ -74,6 +77,37 @@ def scatter(
         return te.select(number >= 0, value, data(*out))
 
     return te.compute(data.shape, element, name)
+
+
+def scatter_gradients(
+    operator_name: str,
+    mode: str,
+    grad: Expr,
+    result: Expr,
+    data: Expr,
+    updates: Expr,
+    read: Callable[[Expr], Expr],
+    write: Callable[[Expr, Expr], Expr],
+) -> Gradients:
+    """The gradients of a scatter: `read` reads at the positions, `write` sets what is there.
+
+    Of several updates of one element the one that counts gets all of the gradient; the smallest or
+    largest of equals count all. Raises `UnsupportedError` for products.
+    """
+    if mode == "add":
+        return grad, None, read(grad)
+    if mode == "update":
+        shape = known_shape(operator_name, updates)
+        numbers = make("arange", start=0, stop=math.prod(shape), step=1, dtype="int32")
+        numbers = reshaped(numbers, shape)
+        nobody = make("full", number_of(-1, "int32"), shape=known_shape(operator_name, data))
+        winner = write(nobody, numbers)
+        kept = masked(make("equal", winner, number_of(-1, "int32")), grad)
+        return kept, None, masked(make("equal", read(winner), numbers), read(grad))
+    if mode in ("min", "max"):
+        kept = masked(make("equal", data, result), grad)
+        return kept, None, masked(make("equal", updates, read(result)), read(grad))
+    raise UnsupportedError(f"the operator {operator_name} has no gradient where it multiplies")
 
 
 def _size(axis: te.Axis) -> te.Dim:
@@ -151,6 +185,30 @@ class ScatterElements(Operator):
             _apply(result, tuple(target), updates[place], self.reduction)
         return result
 
+    def gradient(
+        self, grad: Expr, result: Expr, data: Expr, indices: Expr, updates: Expr
+    ) -> Gradients:
+        shape, places = known_shape(self.name, data), known_shape(self.name, indices)
+        axis = self.axis % len(shape)
+        negative = make("less", indices, number(0, indices))
+        index = make("where", negative, indices + number(shape[axis], indices), indices)
+
+        def read(value: Expr) -> Expr:
+            ends = tuple(
+                s if k == axis else p for k, (s, p) in enumerate(zip(shape, places, strict=True))
+            )
+            part = value
+            if ends != shape:
+                part = make("strided_slice", value, begin=(0,) * len(shape), end=ends)
+            return make("gather", part, index, axis=axis)
+
+        def write(value: Expr, update: Expr) -> Expr:
+            return make("scatter_elements", value, index, update, axis=axis)
+
+        return scatter_gradients(
+            self.name, self.reduction, grad, result, data, updates, read, write
+        )
+
 
 @operator("scatter_nd", inputs=("data", "indices", "updates"), pattern=Pattern.OPAQUE, level=3)
 class ScatterND(Operator):
@@ -212,6 +270,17 @@ class ScatterND(Operator):
             _apply(result, target, updates[place], self.mode)
         return result
 
+    def gradient(
+        self, grad: Expr, result: Expr, data: Expr, indices: Expr, updates: Expr
+    ) -> Gradients:
+        def read(value: Expr) -> Expr:
+            return make("gather_nd", value, indices)
+
+        def write(value: Expr, update: Expr) -> Expr:
+            return make("scatter_nd", value, indices, update)
+
+        return scatter_gradients(self.name, self.mode, grad, result, data, updates, read, write)
+
 
 def _apply(result: Array, target: tuple[int, ...], update: Array, mode: str) -> None:
     old = result[target]
@@ -224,6 +293,8 @@ class ArgWhere(Operator):
 
     The number of rows is known only at run time.
     """
+
+    piecewise_constant = True
 
     missing: ClassVar[dict[str, str]] = {
         "compute": "the size of the result depends on the values of the input"

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.gradients import known_shape, make, number
 from relay.op.shapes import normalize_axes, normalize_axis, put, put_ints, show
 from relay.support.errors import TypeInferenceError
 
@@ -85,6 +87,28 @@ class StridedSlice(Operator):
         parts = self.slices(data.ndim)
         return data[tuple(parts.get(k, slice(None)) for k in range(data.ndim))]
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        shape = known_shape(self.name, data)
+        counts = known_shape(self.name, result)
+        turned: list[int] = []
+        spread = [1] * len(shape)
+        around = [(0, 0)] * len(shape)
+        for axis, part in self.slices(len(shape)).items():
+            places = range(shape[axis])[part]
+            if len(places) == 0:
+                return (None,)
+            if places.step < 0:
+                turned.append(axis)
+            first, last = min(places[0], places[-1]), max(places[0], places[-1])
+            spread[axis] = abs(places.step) if counts[axis] > 1 else 1
+            around[axis] = (first, shape[axis] - 1 - last)
+        value = make("reverse", grad, axis=tuple(turned)) if turned else grad
+        if max(spread, default=1) > 1:
+            value = make("nn.dilate", value, strides=tuple(spread))
+        if any(pair != (0, 0) for pair in around):
+            value = make("nn.pad", value, number(0, grad), pad_width=tuple(around))
+        return (value,)
+
 
 def _slice_bounds(part: slice, size: te.Dim) -> tuple[te.Expr, te.Expr]:
     """First position and number of elements of a slice of a dimension, which may be symbolic."""
@@ -142,3 +166,8 @@ class SliceLike(Operator):
         return data[
             tuple(slice(shape_like.shape[k] if k in axes else None) for k in range(data.ndim))
         ]
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, shape_like: Expr) -> Gradients:
+        shape, kept = known_shape(self.name, data), known_shape(self.name, result)
+        around = tuple((0, a - b) for a, b in zip(shape, kept, strict=True))
+        return make("nn.pad", grad, number(0, grad), pad_width=around), None

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay import dtypes, te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Dim, TensorType, TupleType, Type
+from relay.op.gradients import field, make, zero_of
 from relay.op.shapes import (
     expect_kind,
     expect_same_dtype,
@@ -98,10 +100,18 @@ class Sort(Operator):
         result = np.sort(data, axis=self.axis)
         return result if self.is_ascend else np.flip(result, self.axis)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        order = make("argsort", data, axis=self.axis, is_ascend=self.is_ascend)
+        zeros = zero_of(data.checked_type, data)
+        back = make("scatter_elements", zeros, order, grad, axis=self.axis, reduction="add")
+        return (back,)
+
 
 @operator("argsort", inputs=("data",), pattern=Pattern.OPAQUE, level=6)
 class ArgSort(Operator):
     """The positions along `axis` in the order of the elements, in `dtype`; equals keep theirs."""
+
+    piecewise_constant = True
 
     axis: int = -1
     is_ascend: bool = True
@@ -180,6 +190,20 @@ class TopK(Operator):
             return values, positions
         return values if self.ret_type == "values" else positions
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        if self.ret_type == "indices":
+            return (None,)
+        if self.ret_type == "both":
+            values, places = field(grad, 0), field(result, 1)
+        else:
+            values = grad
+            places = make(
+                "topk", data, k=self.k, axis=self.axis, ret_type="indices", is_ascend=self.is_ascend
+            )
+        zeros = zero_of(data.checked_type, data)
+        back = make("scatter_elements", zeros, places, values, axis=self.axis, reduction="add")
+        return (back,)
+
 
 @operator("searchsorted", inputs=("sorted_sequence", "values"), pattern=Pattern.OPAQUE, level=6)
 class SearchSorted(Operator):
@@ -188,6 +212,8 @@ class SearchSorted(Operator):
     A vector is searched for all values; else the leading sizes of both are equal. With `right`
     equals go before the value, without behind it. Positions are of type `dtype`.
     """
+
+    piecewise_constant = True
 
     right: bool = False
     dtype: str = "int32"

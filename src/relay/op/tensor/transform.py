@@ -1,12 +1,24 @@
 """Operators that broadcast, select, repeat and reorder tensors."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.expr import Call, Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
+from relay.op.gradients import (
+    broadcast_like,
+    known_shape,
+    make,
+    number,
+    reshaped,
+    reshaped_like,
+    sum_over,
+    unbroadcast,
+)
 from relay.op.shapes import (
     broadcast_dim,
     broadcast_shape,
@@ -47,6 +59,9 @@ class BroadcastTo(Operator):
     def reference(self, data: Array) -> Array:
         return np.array(np.broadcast_to(data, self.shape))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (unbroadcast(grad, data),)
+
 
 def _expanded(operator_name: str, old: Sequence[Dim], new: Sequence[Dim]) -> tuple[Dim, ...]:
     """`new`, when a tensor of shape `old` broadcasts to it; raises `TypeInferenceError` else."""
@@ -80,6 +95,38 @@ class BroadcastToLike(Operator):
     def reference(self, data: Array, broadcast_type: Array) -> Array:
         return np.array(np.broadcast_to(data, broadcast_type.shape))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, broadcast_type: Expr) -> Gradients:
+        return unbroadcast(grad, data), None
+
+
+def _collapsed(data: te.Tensor, shape: Sequence[te.Dim], name: str) -> te.Tensor:
+    """`data` summed to `shape`."""
+    lead = data.ndim - len(shape)
+    over: dict[int, te.Axis] = {}
+    for k, size in enumerate(data.shape):
+        kept = 1 if k < lead else shape[k - lead]
+        if kept is not size and kept != size:
+            # Of a size that is unknown, only at run time it shows whether it is summed over.
+            extent = te.select(te.equal(kept, 1), size, te.const(1))
+            over[k] = te.reduce_axis(extent, f"r{k}")
+
+    def element(*out: te.Expr) -> te.Expr:
+        index = [
+            (out[k - lead] if k >= lead else te.const(0)) + (over[k].var if k in over else 0)
+            for k in range(data.ndim)
+        ]
+        return te.reduce_sum(data(*index), list(over.values())) if over else data(*index)
+
+    return te.compute(shape, element, name)
+
+
+def _collapse(data: Array, shape: Sequence[int]) -> Array:
+    """The same in NumPy."""
+    lead = data.ndim - len(shape)
+    summed = np.sum(data, axis=tuple(range(lead)), dtype=data.dtype)
+    axes = tuple(k for k, d in enumerate(shape) if d == 1)
+    return np.asarray(np.sum(summed, axis=axes, keepdims=True, dtype=data.dtype))
+
 
 @operator(
     "collapse_sum_like", inputs=("data", "collapse_type"), pattern=Pattern.COMM_REDUCE, level=10
@@ -97,29 +144,37 @@ class CollapseSumLike(Operator):
         return TensorType(like.shape, tensor.dtype)
 
     def compute(self, data: te.Tensor, collapse_type: te.Tensor) -> te.Tensor:
-        lead = data.ndim - collapse_type.ndim
-        over: dict[int, te.Axis] = {}
-        for k, size in enumerate(data.shape):
-            kept = 1 if k < lead else collapse_type.shape[k - lead]
-            if kept is not size and kept != size:
-                # Of a size that is unknown, only at run time it shows whether it is summed over.
-                extent = te.select(te.equal(kept, 1), size, te.const(1))
-                over[k] = te.reduce_axis(extent, f"r{k}")
-
-        def element(*out: te.Expr) -> te.Expr:
-            index = [
-                (out[k - lead] if k >= lead else te.const(0)) + (over[k].var if k in over else 0)
-                for k in range(data.ndim)
-            ]
-            return te.reduce_sum(data(*index), list(over.values())) if over else data(*index)
-
-        return te.compute(collapse_type.shape, element, "collapse_sum_like")
+        return _collapsed(data, collapse_type.shape, "collapse_sum_like")
 
     def reference(self, data: Array, collapse_type: Array) -> Array:
-        lead = data.ndim - collapse_type.ndim
-        summed = np.sum(data, axis=tuple(range(lead)), dtype=data.dtype)
-        axes = tuple(k for k, d in enumerate(collapse_type.shape) if d == 1)
-        return np.asarray(np.sum(summed, axis=axes, keepdims=True, dtype=data.dtype))
+        return _collapse(data, collapse_type.shape)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, collapse_type: Expr) -> Gradients:
+        return broadcast_like(grad, data), None
+
+
+@operator("collapse_sum_to", inputs=("data",), pattern=Pattern.COMM_REDUCE, level=10)
+class CollapseSumTo(Operator):
+    """`data` summed to `shape`, which must broadcast to that of `data`: broadcasting reversed."""
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        put_ints(self, "shape")
+
+    def infer(self, data: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        _expanded(self.name, self.shape, tensor.shape)
+        return TensorType(self.shape, tensor.dtype)
+
+    def compute(self, data: te.Tensor) -> te.Tensor:
+        return _collapsed(data, self.shape, "collapse_sum_to")
+
+    def reference(self, data: Array) -> Array:
+        return _collapse(data, self.shape)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (broadcast_like(grad, data),)
 
 
 @operator("where", inputs=("condition", "x", "y"), pattern=Pattern.BROADCAST, level=4)
@@ -146,6 +201,12 @@ class Where(Operator):
 
     def reference(self, condition: Array, x: Array, y: Array) -> Array:
         return np.where(condition, x, y)
+
+    def gradient(self, grad: Expr, result: Expr, condition: Expr, x: Expr, y: Expr) -> Gradients:
+        zero = number(0, grad)
+        by_x = make("where", condition, grad, zero)
+        by_y = make("where", condition, zero, grad)
+        return None, unbroadcast(by_x, x), unbroadcast(by_y, y)
 
 
 @operator("tile", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
@@ -181,6 +242,15 @@ class Tile(Operator):
 
     def reference(self, data: Array) -> Array:
         return np.tile(data, self.reps)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        shape = known_shape(self.name, data)
+        rank = max(len(self.reps), len(shape))
+        reps = (*(1,) * (rank - len(self.reps)), *self.reps)
+        sizes = (*(1,) * (rank - len(shape)), *shape)
+        pairs = [size for pair in zip(reps, sizes, strict=True) for size in pair]
+        summed = sum_over(reshaped(grad, pairs), range(0, 2 * rank, 2))
+        return (reshaped_like(summed, data),)
 
 
 @operator("repeat", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
@@ -218,6 +288,15 @@ class Repeat(Operator):
     def reference(self, data: Array) -> Array:
         return np.repeat(data, self.repeats, axis=self.axis)
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        shape = known_shape(self.name, data)
+        if self.axis is None:
+            pairs = (math.prod(shape), self.repeats)
+            return (reshaped_like(sum_over(reshaped(grad, pairs), (1,)), data),)
+        axis = self.axis % len(shape)
+        split = (*shape[: axis + 1], self.repeats, *shape[axis + 1 :])
+        return (sum_over(reshaped(grad, split), (axis + 1,)),)
+
 
 @operator("reverse", inputs=("data",), pattern=Pattern.INJECTIVE, level=3)
 class Reverse(Operator):
@@ -248,6 +327,9 @@ class Reverse(Operator):
 
     def reference(self, data: Array) -> Array:
         return np.flip(data, axis=self.axis)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
+        return (make(self.name, grad, axis=self.axis),)
 
 
 @operator("reverse_sequence", inputs=("data", "seq_lengths"), pattern=Pattern.INJECTIVE, level=3)
@@ -289,6 +371,9 @@ class ReverseSequence(Operator):
             row[:length] = row[:length][::-1].copy()
         return np.moveaxis(result, (0, 1), (self.batch_axis, self.seq_axis))
 
+    def gradient(self, grad: Expr, result: Expr, data: Expr, seq_lengths: Expr) -> Gradients:
+        return Call(self.op, (grad, seq_lengths), self), None
+
 
 @operator("trilu", inputs=("data", "k"), pattern=Pattern.ELEMWISE, level=3)
 class Trilu(Operator):
@@ -319,3 +404,6 @@ class Trilu(Operator):
 
     def reference(self, data: Array, k: Array) -> Array:
         return np.triu(data, int(k)) if self.upper else np.tril(data, int(k))
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, k: Expr) -> Gradients:
+        return Call(self.op, (grad, k), self), None

@@ -1,0 +1,98 @@
+"""``relay run``: a model, once."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from relay.cli.arrays import complete, read_arrays, write_arrays
+from relay.cli.models import (
+    level_option,
+    model_argument,
+    open_model,
+    shape_option,
+    threads_option,
+    use_threads,
+)
+from relay.cli.progress import Stages, milliseconds
+from relay.executor.graph import GraphFactory
+from relay.runtime.ndarray import NDArray
+
+
+@click.command("run")
+@model_argument
+@click.option(
+    "--input",
+    "input_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Inputs by name. Inputs that it lacks get random data.",
+)
+@click.option(
+    "--output",
+    "output_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Where to write the outputs, by name.",
+)
+@shape_option
+@threads_option
+@level_option
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
+)
+def command(
+    model: Path,
+    input_file: Path | None,
+    output_file: Path | None,
+    shapes: dict[str, tuple[int, ...]],
+    threads: int | None,
+    opt_level: int,
+    seed: int,
+) -> None:
+    """Run MODEL, an ONNX file or a compiled .rly file, once.
+
+    Inputs that --input does not give are random: standard normal floats, integers 0 or 1.
+    """
+    use_threads(threads)
+    stages = Stages()
+    factory = open_model(model, shapes, opt_level, stages)
+    given = read_arrays(input_file, factory.inputs) if input_file else {}
+    values = complete(given, factory.inputs, seed)
+    made_up = [spec.name for spec in factory.inputs if spec.name not in given]
+    if made_up:
+        click.echo(f"random data (seed {seed}) for: {', '.join(made_up)}", err=True)
+    module = factory.create()
+    with stages.stage("run", "running"):
+        results = module(*values)
+    for line in summary(factory, results):
+        click.echo(line)
+    times = ", ".join(f"{name} {milliseconds(s)}" for name, s in stages.seconds.items())
+    click.echo(times, err=True)
+    if output_file:
+        names = [spec.name for spec in factory.outputs]
+        write_arrays(output_file, {n: r.numpy() for n, r in zip(names, results, strict=True)})
+        click.echo(f"outputs written to {output_file}", err=True)
+
+
+def summary(factory: GraphFactory, results: list[NDArray]) -> list[str]:
+    """A line for each input and output: what it is, and for outputs what is in it."""
+    lines = [f"input   {spec}" for spec in factory.inputs]
+    for spec, result in zip(factory.outputs, results, strict=True):
+        lines.append(f"output  {spec}  {_contents(result)}")
+    return lines
+
+
+def _contents(result: NDArray) -> str:
+    values = result.numpy()
+    if not values.size:
+        return "empty"
+    if result.dtype == "bfloat16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    numbers = values.astype(np.float64)
+    odd = int(np.count_nonzero(~np.isfinite(numbers)))
+    finite = numbers[np.isfinite(numbers)]
+    text = f"{odd} of {numbers.size} are not finite  " if odd else ""
+    if finite.size:
+        text += f"min {finite.min():.6g}  mean {finite.mean():.6g}  max {finite.max():.6g}"
+    return text.rstrip()

@@ -1,0 +1,484 @@
+"""Modules to programs of the virtual machine.
+
+The module is brought into A-normal form. Within one scope, neighbouring operator calls are gathered
+into graphs, which go through the whole graph compiler; what is left is control flow, closures, data
+and references, which become instructions. Scopes are compiled with an explicit stack.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from relay.executor.vm.instructions import (
+    AllocClosure,
+    AllocData,
+    AllocTuple,
+    AnyInstruction,
+    Fatal,
+    GetField,
+    Goto,
+    Invoke,
+    InvokeClosure,
+    InvokeGraph,
+    JumpUnless,
+    JumpUnlessTag,
+    LoadConst,
+    Move,
+    RefCreate,
+    RefRead,
+    RefWrite,
+    Ret,
+    VMFunction,
+)
+from relay.ir import reference
+from relay.ir.adt import Constructor
+from relay.ir.expr import (
+    Call,
+    Constant,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Op,
+    Tuple,
+    TupleGetItem,
+    Var,
+)
+from relay.ir.match import Match
+from relay.ir.module import IRModule
+from relay.ir.op import Operator
+from relay.ir.patterns import Pattern, PatternConstructor, PatternTuple, PatternVar
+from relay.ir.types import TensorType, TupleType, Type
+from relay.ir.visit import free_vars, use_counts, used_children
+from relay.support.errors import InternalError, UnsupportedError
+from relay.transform.base import Sequential
+from relay.transform.fold_constant import FoldConstant
+from relay.transform.infer_type import InferType
+from relay.transform.remove_unused_functions import RemoveUnusedFunctions
+from relay.transform.simplify_inference import SimplifyInference
+from relay.transform.to_a_normal_form import ToANormalForm
+
+_Steps: TypeAlias = "Generator[_Steps, None, None]"
+
+
+@dataclass
+class Program:
+    """Functions by number (``@main`` by name), graphs as functions still to compile, constants."""
+
+    functions: list[VMFunction] = field(default_factory=list)
+    entries: dict[str, int] = field(default_factory=dict)
+    graphs: list[Function] = field(default_factory=list)
+    constants: list[Constant] = field(default_factory=list)
+    constructors: dict[int, Constructor] = field(default_factory=dict)
+
+
+def normalize(module: IRModule) -> IRModule:
+    """`module` typed, simplified and in A-normal form: what `compile_module` takes."""
+    passes = (
+        RemoveUnusedFunctions(),  # nothing below has to look at what nobody calls
+        InferType(),  # graphs are typed functions
+        SimplifyInference(expand_norms=False),  # batch norm has several results: expand it here
+        FoldConstant(),  # what folds to a constant needs no graph
+        ToANormalForm(),  # evaluation order made explicit, one operation a binding
+        InferType(),
+    )
+    return Sequential(passes, name="vm_pipeline")(module)
+
+
+def compile_module(module: IRModule) -> Program:
+    """The program of a module in A-normal form.
+
+    Raises `UnsupportedError` naming the operators that have no compiled form.
+    """
+    program = Program()
+    pending: list[_FunctionCompiler] = []
+    numbers: dict[str, int] = {}
+    for variable in sorted(module.functions, key=lambda v: v.name_hint):
+        numbers[variable.name_hint] = len(numbers)
+    program.entries = dict(numbers)
+    program.functions = [VMFunction(name, (), 0, ()) for name in numbers]
+    shared = _Shared(program, numbers, pending)
+    for variable, function in module.functions.items():
+        number = numbers[variable.name_hint]
+        pending.append(_FunctionCompiler(shared, number, variable.name_hint, function, ()))
+    while pending:
+        pending.pop().run()
+    return program
+
+
+@dataclass
+class _Shared:
+    """What all function compilers write to."""
+
+    program: Program
+    numbers: Mapping[str, int]
+    pending: "list[_FunctionCompiler]"
+
+    def add_function(self, name: str, function: Function, captured: Sequence[Var]) -> int:
+        """Number a local function, to be compiled later."""
+        number = len(self.program.functions)
+        self.program.functions.append(VMFunction(name, (), 0, ()))
+        self.pending.append(_FunctionCompiler(self, number, name, function, captured))
+        return number
+
+    def add_constant(self, constant: Constant) -> int:
+        """The number of a constant."""
+        self.program.constants.append(constant)
+        return len(self.program.constants) - 1
+
+    def add_graph(self, graph: Function) -> int:
+        """The number of a graph."""
+        self.program.graphs.append(graph)
+        return len(self.program.graphs) - 1
+
+
+@dataclass
+class _Segment:
+    """Operator calls in a row, that will become one graph."""
+
+    bindings: list[tuple[Var, Expr]] = field(default_factory=list)
+    defined: set[Var] = field(default_factory=set)
+
+
+class _FunctionCompiler:
+    """Compiles one function, `captured` variables being parameters before its own."""
+
+    def __init__(
+        self,
+        shared: _Shared,
+        number: int,
+        name: str,
+        function: Function,
+        captured: Sequence[Var],
+    ) -> None:
+        self.shared = shared
+        self.number = number
+        self.name = name
+        self.function = function
+        self.params = (*captured, *function.params)
+        self.code: list[AnyInstruction] = []
+        self.registers: dict[Expr, int] = {v: k for k, v in enumerate(self.params)}
+        self.count = len(self.params)
+        self.segment = _Segment()
+        self.uses: Counter[Expr] = Counter(use_counts(function))
+
+    def run(self) -> None:
+        """Compile the body and store the function in the program."""
+        stack: list[_Steps] = [self._scope(self.function.body, None)]
+        while stack:
+            inner = next(stack[-1], None)
+            if inner is None:
+                stack.pop()
+            else:
+                stack.append(inner)
+        names = tuple(v.name_hint for v in self.params)
+        self.shared.program.functions[self.number] = VMFunction(
+            self.name, names, self.count, tuple(self.code)
+        )
+
+    # ------------------------------------------------------------------ registers
+
+    def _fresh(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def _register(self, atom: Expr) -> int:
+        """The register that holds an atom: a variable, constant, global or constructor."""
+        if isinstance(atom, Var) and atom in self.segment.defined:
+            self._flush()
+        found = self.registers.get(atom)
+        if found is not None:
+            return found
+        register = self._fresh()
+        match atom:
+            case Constant():
+                self.code.append(LoadConst(register, self.shared.add_constant(atom)))
+            case GlobalVar():
+                number = self.shared.numbers[atom.name_hint]
+                self.code.append(AllocClosure(register, number, ()))
+            case Constructor():
+                self._constructor_function(register, atom)
+            case Op():
+                raise UnsupportedError(
+                    f"the operator {atom.name} is used as a value; wrap it in a function"
+                )
+            case Tuple(fields=()):
+                self.code.append(AllocTuple(register, ()))
+            case _:
+                raise InternalError(f"{type(atom).__name__} is no atom")
+        return register
+
+    def _constructor_function(self, register: int, constructor: Constructor) -> None:
+        """A constructor as a function value (or its value, where it has no fields)."""
+        tag = constructor.tag
+        self.shared.program.constructors[tag] = constructor
+        fields = tuple(range(len(constructor.inputs)))
+        if not fields:
+            self.code.append(AllocData(register, tag, ()))
+            return
+        number = len(self.shared.program.functions)
+        code = (AllocData(len(fields), tag, fields), Ret(len(fields)))
+        names = tuple(f"field{k}" for k in fields)
+        self.shared.program.functions.append(
+            VMFunction(constructor.name_hint, names, len(fields) + 1, code)
+        )
+        self.code.append(AllocClosure(register, number, ()))
+
+    # ------------------------------------------------------------------ graphs
+
+    def _flush(self) -> None:
+        """End the segment: its bindings become one graph, whose results are used later."""
+        segment, self.segment = self.segment, _Segment()
+        if not segment.bindings:
+            return
+        inside: Counter[Expr] = Counter()
+        for _, value in segment.bindings:
+            inside.update(c for c in used_children(value) if isinstance(c, Var))
+        results = [v for v, _ in segment.bindings if self.uses[v] > inside[v]]
+        if not results:
+            return
+        leaves = [leaf for v in results for leaf in _leaves(v)]
+        body: Expr = leaves[0] if len(leaves) == 1 else Tuple(leaves)
+        for variable, value in reversed(segment.bindings):
+            body = Let(variable, value, body)
+        params: list[Var] = []
+        args: list[int] = []
+        for free in free_vars(body):
+            if isinstance(free.checked_type, TupleType):
+                body = Let(free, self._opened(free, free.checked_type, params, args), body)
+            else:
+                params.append(free)
+                args.append(self._register(free))
+        graph = self.shared.add_graph(Function(params, body))
+        dsts = tuple(self._fresh() for _ in leaves)
+        self.code.append(InvokeGraph(dsts, graph, tuple(args)))
+        remaining = iter(dsts)
+        for variable in results:
+            self.registers[variable] = self._closed(variable.checked_type, remaining)
+
+    def _opened(self, value: Expr, type_: TupleType, params: list[Var], args: list[int]) -> Tuple:
+        """A tuple that a graph takes, rebuilt from one parameter for each of its tensors."""
+        whole = self._register(value)
+        fields: list[Expr] = []
+        for index, field_type in enumerate(type_.fields):
+            register = self._fresh()
+            self.code.append(GetField(register, whole, index))
+            variable = Var(f"field{index}", field_type)
+            self.registers[variable] = register
+            if isinstance(field_type, TupleType):
+                fields.append(self._opened(variable, field_type, params, args))
+            else:
+                params.append(variable)
+                args.append(register)
+                fields.append(variable)
+        return Tuple(fields)
+
+    def _closed(self, type_: Type, registers: Iterator[int]) -> int:
+        """The register of a result, put together from those of its tensors."""
+        if not isinstance(type_, TupleType):
+            return next(registers)
+        fields = tuple(self._closed(f, registers) for f in type_.fields)
+        whole = self._fresh()
+        self.code.append(AllocTuple(whole, fields))
+        return whole
+
+    # ------------------------------------------------------------------ scopes
+
+    def _scope(self, expr: Expr, result: int | None) -> _Steps:
+        """Compile a chain of lets. Its value goes to register `result`, or is returned if None."""
+        while isinstance(expr, Let):
+            yield from self._bind(expr.variable, expr.value)
+            expr = expr.body
+        yield from self._finish(expr, result)
+
+    def _bind(self, variable: Var, value: Expr) -> _Steps:
+        if self._joins_segment(value):
+            self.segment.bindings.append((variable, value))
+            self.segment.defined.add(variable)
+            return
+        register = self._fresh()
+        yield from self._value(value, register, variable)
+        self.registers[variable] = register
+
+    def _joins_segment(self, value: Expr) -> bool:
+        """Whether `value` is tensor dataflow: an operator call, or a tuple or field in it."""
+        if isinstance(value, Call):
+            return isinstance(value.op, Op) and _is_compiled(value)
+        if isinstance(value, TupleGetItem):
+            return value.tuple_value in self.segment.defined
+        if isinstance(value, Tuple) and value.fields:
+            # A tuple of tensors may be what an operator takes: it is dataflow as well.
+            tensors = (isinstance(f.checked_type, TensorType) for f in value.fields)
+            return bool(self.segment.bindings) and all(tensors)
+        return False
+
+    def _finish(self, expr: Expr, result: int | None) -> _Steps:
+        """The last expression of a scope."""
+        if result is None and isinstance(expr, Call) and not isinstance(expr.op, Op | Constructor):
+            self._call(expr, self._fresh(), tail=True)
+            return
+        if isinstance(expr, If):
+            yield from self._if(expr, result)
+            return
+        if isinstance(expr, Match):
+            yield from self._match(expr, result)
+            return
+        register = yield from self._last_value(expr)
+        if result is None:
+            self.code.append(Ret(register))
+        else:
+            self.code.append(Move(result, register))
+
+    def _last_value(self, expr: Expr) -> "Generator[_Steps, None, int]":
+        if isinstance(expr, Var | Constant | GlobalVar | Constructor | Op):
+            register = self._register(expr)
+            self._flush()
+            return register
+        if self._joins_segment(expr):
+            variable = Var("result", expr.checked_type)
+            self.uses[variable] = 1
+            self.segment.bindings.append((variable, expr))
+            self._flush()
+            return self.registers[variable]
+        register = self._fresh()
+        yield from self._value(expr, register, None)
+        self._flush()
+        return register
+
+    def _value(self, value: Expr, dst: int, name: Var | None) -> _Steps:
+        """Compile one operation into register `dst`."""
+        match value:
+            case Var() | Constant() | GlobalVar() | Constructor():
+                self.code.append(Move(dst, self._register(value)))
+            case If():
+                yield from self._if(value, dst)
+            case Match():
+                yield from self._match(value, dst)
+            case Call():
+                self._call(value, dst, tail=False)
+            case Tuple():
+                self.code.append(AllocTuple(dst, self._registers_of(value.fields)))
+            case TupleGetItem():
+                self.code.append(GetField(dst, self._register(value.tuple_value), value.index))
+            case Function():
+                self._closure(value, dst, name)
+            case reference.RefCreate():
+                self.code.append(RefCreate(dst, self._register(value.value)))
+            case reference.RefRead():
+                self.code.append(RefRead(dst, self._register(value.ref)))
+            case reference.RefWrite():
+                self.code.append(RefWrite(self._register(value.ref), self._register(value.value)))
+                self.code.append(AllocTuple(dst, ()))
+            case _:
+                raise UnsupportedError(
+                    f"the virtual machine does not run {type(value).__name__} expressions"
+                )
+
+    def _registers_of(self, atoms: Sequence[Expr]) -> tuple[int, ...]:
+        return tuple(self._register(a) for a in atoms)
+
+    def _call(self, call: Call, dst: int, tail: bool) -> None:
+        if isinstance(call.op, Op):
+            raise UnsupportedError(
+                f"the operator {call.op.name} has no compiled form: {_why_missing(call)}. "
+                'The executor "debug" runs it'
+            )
+        args = self._registers_of(call.args)
+        if isinstance(call.op, Constructor):
+            self.shared.program.constructors[call.op.tag] = call.op
+            self.code.append(AllocData(dst, call.op.tag, args))
+            return
+        if isinstance(call.op, GlobalVar):
+            self._flush()
+            number = self.shared.numbers[call.op.name_hint]
+            self.code.append(Invoke(dst, number, args, tail))
+            return
+        closure = self._register(call.op)
+        self._flush()
+        self.code.append(InvokeClosure(dst, closure, args, tail))
+
+    def _closure(self, function: Function, dst: int, name: Var | None) -> None:
+        """A local function: its free variables are captured; one that calls itself captures it."""
+        captured = free_vars(function)
+        number = self.shared.add_function(
+            f"{self.name}.{name.name_hint if name else 'fn'}", function, captured
+        )
+        itself = captured.index(name) if name is not None and name in captured else None
+        registers = tuple(dst if v is name else self._register(v) for v in captured)
+        self.code.append(AllocClosure(dst, number, registers, itself))
+
+    # ------------------------------------------------------------------ branches
+
+    def _if(self, expr: If, result: int | None) -> _Steps:
+        cond = self._register(expr.cond)
+        self._flush()
+        test = self._placeholder()
+        known = dict(self.registers)
+        yield self._scope(expr.true_branch, result)
+        skip = self._placeholder() if result is not None else None
+        self.registers = dict(known)
+        self.code[test] = JumpUnless(cond, len(self.code) - test)
+        yield self._scope(expr.false_branch, result)
+        self.registers = known
+        if skip is not None:
+            self.code[skip] = Goto(len(self.code) - skip)
+
+    def _placeholder(self) -> int:
+        """The place of a jump whose target is not known yet."""
+        self.code.append(Fatal())
+        return len(self.code) - 1
+
+    def _match(self, expr: Match, result: int | None) -> _Steps:
+        data = self._register(expr.data)
+        self._flush()
+        ends: list[int] = []
+        known = dict(self.registers)
+        for clause in expr.clauses:
+            tests = self._test(clause.lhs, data)
+            yield self._scope(clause.rhs, result)
+            if result is not None:
+                ends.append(self._placeholder())
+            for test, (src, tag) in tests.items():
+                self.code[test] = JumpUnlessTag(src, tag, len(self.code) - test)
+            self.registers = dict(known)
+        self.code.append(Fatal())
+        for end in ends:
+            self.code[end] = Goto(len(self.code) - end)
+        self.registers = known
+
+    def _test(self, pattern: Pattern, data: int) -> dict[int, tuple[int, int]]:
+        """Code that binds a pattern's variables; the tests in it jump when it does not match."""
+        tests: dict[int, tuple[int, int]] = {}
+        pending = [(pattern, data)]
+        while pending:
+            current, register = pending.pop()
+            if isinstance(current, PatternVar):
+                self.registers[current.var] = register
+            if isinstance(current, PatternConstructor):
+                tests[self._placeholder()] = (register, current.constructor.tag)
+            if isinstance(current, PatternConstructor | PatternTuple):
+                inner: list[tuple[Pattern, int]] = []
+                for index, part in enumerate(current.patterns):
+                    inner.append((part, self._fresh()))
+                    self.code.append(GetField(inner[-1][1], register, index))
+                pending.extend(reversed(inner))
+        return tests
+
+
+def _leaves(value: Expr) -> list[Expr]:
+    """The tensors of a value: itself, or the fields of the (nested) tuple that it is."""
+    if not isinstance(value.checked_type, TupleType):
+        return [value]
+    count = len(value.checked_type.fields)
+    return [leaf for k in range(count) for leaf in _leaves(TupleGetItem(value, k))]
+
+
+def _is_compiled(call: Call) -> bool:
+    return isinstance(call.attrs, Operator) and "compute" not in call.attrs.missing
+
+
+def _why_missing(call: Call) -> str:
+    assert isinstance(call.attrs, Operator)
+    return call.attrs.missing.get("compute", "unknown reason")

@@ -1,0 +1,63 @@
+"""Expressions by the name that Relay's users know the module by."""
+
+from relay.ir.change import (
+    CallWithFields,
+    ConstantWithFields,
+    IfWithFields,
+    LetWithFields,
+    RefCreateWithFields,
+    RefReadWithFields,
+    RefWriteWithFields,
+    TupleGetItemWithFields,
+    TupleWithFields,
+    VarWithFields,
+)
+from relay.ir.expr import (
+    Call,
+    Constant,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Op,
+    TempExpr,
+    Tuple,
+    TupleGetItem,
+    Var,
+    const,
+    var,
+)
+from relay.ir.reference import RefCreate, RefRead, RefWrite
+from relay.ir.visit import bind
+
+__all__ = [
+    "Call",
+    "CallWithFields",
+    "Constant",
+    "ConstantWithFields",
+    "Expr",
+    "Function",
+    "GlobalVar",
+    "If",
+    "IfWithFields",
+    "Let",
+    "LetWithFields",
+    "Op",
+    "RefCreate",
+    "RefCreateWithFields",
+    "RefRead",
+    "RefReadWithFields",
+    "RefWrite",
+    "RefWriteWithFields",
+    "TempExpr",
+    "Tuple",
+    "TupleGetItem",
+    "TupleGetItemWithFields",
+    "TupleWithFields",
+    "Var",
+    "VarWithFields",
+    "bind",
+    "const",
+    "var",
+]
