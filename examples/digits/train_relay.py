@@ -21,7 +21,7 @@ from relay.transform import gradient
 
 HELD_OUT = Path(__file__).resolve().parent / "heldout.npz"
 SEED = 7
-EPOCHS = 12
+EPOCHS = 40
 BATCH = 64
 RATE = 3e-3
 DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
@@ -127,14 +127,14 @@ def train(epochs: int) -> list[np.ndarray]:
             count += 1
             cooled = RATE * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
             rate = cooled * np.sqrt(1 - SQUARE_DECAY**count) / (1 - DECAY**count)
-            results = step(images[chosen], targets[chosen], np.float32(rate), *state)
+            results = step(images[chosen], targets[chosen], np.asarray(rate, "float32"), *state)
             loss, *state = (r.numpy() for r in results)
             losses.append(float(loss))
-        print(f"epoch {epoch + 1:2d}: loss {np.mean(losses):.4f}")
+        if (epoch + 1) % 10 == 0:
+            print(f"epoch {epoch + 1:2d}: loss {np.mean(losses):.4f}")
     seconds = time.perf_counter() - start
-    print(
-        f"{count} steps of {BATCH} images in {seconds:.1f} s, {seconds / count * 1e3:.2f} ms each"
-    )
+    each = f"{seconds / count * 1e3:.2f} ms"
+    print(f"{count} steps of {BATCH} images in {seconds:.1f} s, {each} each")
     return state[: len(SHAPES)]
 
 

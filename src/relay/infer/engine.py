@@ -434,6 +434,7 @@ class Inference:
             found = self.unifier.full(callee)
             self._report(node, f"expected a function to call, found a value of type {found}")
             return self.unifier.poison()
+        because = f"{callee_name(node.op)} has the type {self.unifier.full(callee)}"
         if callee.type_params:
             fresh: list[Type] = list(node.type_args)
             if len(fresh) != len(callee.type_params):
@@ -442,12 +443,13 @@ class Inference:
             whole = self.unifier.full(callee)
             assert isinstance(whole, FuncType)
             callee = instantiate(whole, fresh)
-        self._arguments(node, callee, arguments)
+        self._arguments(node, callee, arguments, because)
         return callee.ret_type
 
-    def _arguments(self, node: Call, callee: FuncType, arguments: Sequence[Type]) -> None:
+    def _arguments(
+        self, node: Call, callee: FuncType, arguments: Sequence[Type], because: str
+    ) -> None:
         name = callee_name(node.op)
-        because = f"{name} has the type {self.unifier.full(callee)}"
         if len(arguments) != len(callee.arg_types):
             wanted = len(callee.arg_types)
             message = f"{name} takes {wanted} arguments, found {len(arguments)}"

@@ -51,13 +51,15 @@ def operator_diagnostic(call: Call, types: Sequence[Type], message: str) -> Diag
         return Diagnostic(message, call.span, expected=expected)
     named = zip(declaration.inputs, call.args, types, strict=False)
     shown = [f"{_argument_text(argument) or name}: {type_}" for name, argument, type_ in named]
-    return Diagnostic(message, call.span, found=", ".join(shown), hints=_hints(call, types))
+    return Diagnostic(
+        message, call.span, found=", ".join(shown), hints=_hints(call, types, message)
+    )
 
 
-def _hints(call: Call, types: Sequence[Type]) -> tuple[str, ...]:
+def _hints(call: Call, types: Sequence[Type], message: str) -> tuple[str, ...]:
     tensors = [(a, t) for a, t in zip(call.args, types, strict=True) if isinstance(t, TensorType)]
     dtypes = {t.dtype for _, t in tensors}
-    if len(tensors) == 2 and len(dtypes) == 2:
+    if len(tensors) == 2 and len(dtypes) == 2 and "convert" not in message:
         (_, first), (argument, _) = tensors
         name = _argument_text(argument) or "..."
         return (

@@ -132,6 +132,8 @@ class _Parser(TypeParser):
         self.version = VERSION
         self.locals: dict[str, Expr] = {}
         self.shadowed: list[tuple[str, Expr | None]] = []
+        #: Names that were bound somewhere, and are not any more.
+        self.forgotten: set[str] = set()
         self.globals: dict[str, tuple[GlobalVar, Token]] = {}
         self.constants: Sequence[Constant] = (init_meta_table or {}).get(CONSTANTS, ())
         for variable in self.initial.functions:
@@ -240,6 +242,7 @@ class _Parser(TypeParser):
             name, old = self.shadowed.pop()
             if old is None:
                 del self.locals[name]
+                self.forgotten.add(name)
             else:
                 self.locals[name] = old
 
@@ -247,11 +250,12 @@ class _Parser(TypeParser):
         found = self.locals.get(token.text)
         if found is None:
             names = [name[1:] for name in self.locals]
-            self.error(
-                token,
-                f"the variable {token.text} is not defined here",
-                *did_you_mean(token.text[1:], names, "%"),
-            )
+            hints = did_you_mean(token.text[1:], names, "%")
+            if token.text in self.forgotten:
+                hints = (
+                    f"use {token.text} only inside of the function, let or clause that binds it",
+                )
+            self.error(token, f"the variable {token.text} is not defined here", *hints)
         return found
 
     def _global(self, token: Token) -> GlobalVar:

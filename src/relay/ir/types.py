@@ -378,9 +378,15 @@ def substitute_types(type_: Type, mapping: Mapping[TypeVar, Type]) -> Type:
     if isinstance(type_, TupleType):
         return TupleType([substitute_types(f, mapping) for f in type_.fields])
     if isinstance(type_, FuncType):
-        # Type parameters are objects, so that nothing of `mapping` can be captured.
+        # Type parameters are objects, so that nothing of `mapping` can be captured. They follow
+        # when they are themselves mapped to other ones.
         arguments = [substitute_types(a, mapping) for a in type_.arg_types]
-        return FuncType(arguments, substitute_types(type_.ret_type, mapping), type_.type_params)
+        renamed = [mapping.get(p, p) for p in type_.type_params]
+        params = [
+            n if isinstance(n, TypeVar) else p
+            for n, p in zip(renamed, type_.type_params, strict=True)
+        ]
+        return FuncType(arguments, substitute_types(type_.ret_type, mapping), params)
     if isinstance(type_, TypeCall):
         return TypeCall(type_.func, [substitute_types(a, mapping) for a in type_.args])
     if isinstance(type_, RefType):

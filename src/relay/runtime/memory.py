@@ -31,7 +31,7 @@ def owned(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 
     A transposed or reshaped view of a whole array stays a view.
     """
-    owner = array.base
-    if owner is None or (isinstance(owner, np.ndarray) and owner.nbytes <= array.nbytes + ALIGNMENT):
-        return array
-    return array.copy()
+    owner: object = array.base
+    if isinstance(owner, np.ndarray):
+        return array if owner.nbytes <= array.nbytes + ALIGNMENT else array.copy()
+    return array if owner is None else array.copy()

@@ -19,7 +19,15 @@ from relay.strategy.elementwise import (
     pieces,
     vectorize_in_pieces,
 )
-from relay.strategy.nests import MAX_PRIVATE_BYTES, Nest, allocations, nests_in, stride, top_nests
+from relay.strategy.nests import (
+    MAX_PRIVATE_BYTES,
+    Nest,
+    allocations,
+    lanes_of,
+    nests_in,
+    stride,
+    top_nests,
+)
 from relay.strategy.rows import RowTiling, TileLoops, gather
 from relay.strategy.tiles import choose
 from relay.support.errors import ScheduleError
@@ -176,7 +184,7 @@ def _inside(schedule: Schedule, loop: str) -> list[Nest]:
 
 def _schedule_inner(schedule: Schedule, nest: Nest, target: Target) -> None:
     """Vectorize a nest inside a row: partial results for a reduction, else its last loop."""
-    lanes = target.lanes(32)
+    lanes = lanes_of(nest, target)
     names = [n for n in nest.names if schedule.extent(n) > 1]
     units = [n for n in nest.names if schedule.extent(n) == 1]
     if not names:
@@ -223,7 +231,7 @@ def _keep_vectors(
     Several rows at a time are computed together; or else `inside` axes before the last one run
     inside as a whole, because what is reduced over them serves all of them (softmax over channels).
     """
-    lanes = target.lanes(32)
+    lanes = lanes_of(final, target)
     names = _long_axes(schedule, final)
     units = [n for n in final.names if n not in names]
     work = sum(n.work for n in top_nests(schedule.func))

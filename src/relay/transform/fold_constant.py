@@ -13,7 +13,6 @@ from relay.ir.module import IRModule
 from relay.ir.op import Array
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.ir.visit import rewrite
-from relay.runtime.memory import owned
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
@@ -115,4 +114,6 @@ def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
         return Tuple([as_constant(v, t) for v, t in zip(value, type_.fields, strict=True)])
     assert isinstance(type_, TensorType)
     array = np.asarray(value, dtype=dtypes.to_numpy(type_.dtype))
-    return constant(owned(array.reshape(type_.concrete_shape)), type_.dtype)
+    # A copy where the result is a view, so that no constant keeps a larger array alive.
+    array = np.array(array, order="C", copy=array.base is not None or None)
+    return constant(array.reshape(type_.concrete_shape), type_.dtype)

@@ -29,13 +29,19 @@ def gradient(expr: Expr, mod: IRModule | None = None, mode: str = "higher_order"
 
     `expr` is a function, or the name of one in `mod`, which also has the functions that it calls.
     Every gradient has the type of its parameter; that of a parameter that is not floating point is
-    zero. `mode` is ``"first_order"`` or ``"higher_order"``; see the module. Raises `RelayError` for
-    another mode, when `expr` is no function, and where an operator on the way has no gradient.
+    zero. `mode` is ``"first_order"`` or ``"higher_order"``; see the module. Higher order adds to
+    `mod` the functions that the result calls: for ``@f``, that is ``@f_grad``. Raises `RelayError`
+    for another mode, when `expr` is no function, and where an operator has no gradient.
     """
     if mode not in ("first_order", "higher_order"):
         raise RelayError(f'mode must be "first_order" or "higher_order", found {mode!r}')
     function, module = _typed(expr, mod)
-    return (_first_order if mode == "first_order" else higher_order)(function, module)
+    if mode == "first_order":
+        return _first_order(function, module)
+    result, functions = higher_order(function, module)
+    if mod is not None:
+        mod.update(functions)
+    return result
 
 
 @dataclass(frozen=True)
