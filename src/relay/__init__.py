@@ -86,12 +86,13 @@ from relay.op import annotation, nn
 from relay.prelude import Prelude
 from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray
+from relay.runtime.params import load_param_dict, save_param_dict
 from relay.scope_builder import ScopeBuilder
 from relay.support.errors import RelayError
 from relay.support.source import Span
 
 if TYPE_CHECKING:
-    from relay import analysis, dataflow_pattern, executor, frontend, testing, transform
+    from relay import analysis, dataflow_pattern, executor, frontend, testing, transform, vm
     from relay.executor import create_executor
     from relay.executor.build import build
     from relay.executor.graph import load
@@ -108,6 +109,7 @@ _LAZY: Final = {
     "load": "relay.executor.graph",
     "testing": None,
     "transform": None,
+    "vm": None,
 }
 """Public name -> the module that has it; None where it is a module of its own."""
 
@@ -188,6 +190,7 @@ __all__ = [
     "infer_types",
     "ir",
     "load",
+    "load_param_dict",
     "loops",
     "nn",
     "op",
@@ -195,6 +198,7 @@ __all__ = [
     "parse_expr",
     "prelude",
     "runtime",
+    "save_param_dict",
     "scalar_type",
     "scope_builder",
     "structural_equal",
@@ -205,6 +209,7 @@ __all__ = [
     "ty",
     "type_functor",
     "var",
+    "vm",
 ]
 
 

@@ -28,15 +28,18 @@ class AddToSubtract(DFPatternCallback):
         return relay.subtract(node_map[self.left][0], node_map[self.right][0])
 
 
-class Grow(DFPatternCallback):
-    """``exp(a)`` to ``exp(exp(a))``, for ever."""
+class Flip(DFPatternCallback):
+    """``exp(a)`` to ``tanh(a)`` and back, for ever."""
 
     def __init__(self, rewrite_once: bool = False) -> None:
         super().__init__(rewrite_once=rewrite_once)
-        self.pattern = is_op("exp")(wildcard())
+        self.x = wildcard()
+        self.exp = is_op("exp")(self.x)
+        self.pattern = self.exp | is_op("tanh")(self.x)
 
     def callback(self, pre: relay.Expr, post: relay.Expr, node_map: NodeMap) -> relay.Expr:
-        return relay.exp(post)
+        x = node_map[self.x][0]
+        return relay.tanh(x) if self.exp in node_map else relay.exp(x)
 
 
 class DoubleNegative(DFPatternCallback):
@@ -75,13 +78,13 @@ def test_nothing_to_do_is_the_same_object() -> None:
 
 
 def test_rewrite_once() -> None:
-    found = dp.rewrite(Grow(rewrite_once=True), relay.exp(X))
-    relay.assert_structural_equal(found, relay.exp(relay.exp(X)))
+    found = dp.rewrite(Flip(rewrite_once=True), relay.exp(relay.tanh(X)))
+    relay.assert_structural_equal(found, relay.tanh(relay.exp(X)))
 
 
 def test_a_rewrite_that_does_not_end() -> None:
     with pytest.raises(RelayError, match="after 100 rounds"):
-        dp.rewrite(Grow(), relay.exp(X))
+        dp.rewrite(Flip(), relay.exp(X))
 
 
 def test_a_callback_without_a_pattern() -> None:
@@ -98,12 +101,13 @@ def test_require_type() -> None:
 
         def callback(self, pre: relay.Expr, post: relay.Expr, node_map: NodeMap) -> relay.Expr:
             shape = pre.checked_type.concrete_shape
-            return relay.reshape(post, newshape=(shape[0] * shape[1],))
+            return relay.broadcast_to(post, shape=shape)
 
     w = relay.var("w")
     found = dp.rewrite(Widen(), relay.Function([X, w], relay.exp(relay.nn.dense(X, w, units=4))))
     typed = relay.testing.run_infer_type(found)
-    assert typed.ret_type == relay.TensorType((8,))
+    assert typed.ret_type == relay.TensorType((2, 4))
+    assert relay.testing.count_ops(typed)["broadcast_to"] == 1
 
 
 def test_require_type_with_a_module() -> None:

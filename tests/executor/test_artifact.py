@@ -180,7 +180,9 @@ def repack(original: Path, path: Path, change: dict[str, object], seal: bool) ->
                 data = json.dumps(manifest).encode()
                 digest = hashlib.sha256(data).hexdigest()
             new.writestr(info, data)
-        new.comment = artifacts._SEAL + digest.encode() if seal else old.comment
+        new.comment = (
+            artifacts.KIND + b"; manifest sha256 " + digest.encode() if seal else old.comment
+        )
 
 
 def test_an_archive_that_was_packed_anew_runs(

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from op import compiled, gradients, records, records_edges, records_gradient, records_marks, records_nn
+from op import (
+    compiled,
+    gradients,
+    records,
+    records_edges,
+    records_gradient,
+    records_late,
+    records_marks,
+    records_nn,
+)
 from op.record import Array, Record, Value
 from relay.executor import create_executor
 from relay.ir.equal import assert_structural_equal
@@ -23,6 +32,7 @@ RECORDS: list[Record] = [
     *records_nn.RECORDS,
     *records_gradient.RECORDS,
     *records_edges.RECORDS,
+    *records_late.RECORDS,
     *records_marks.RECORDS,
 ]
 
@@ -155,7 +165,7 @@ def test_compiled_for_older_machines(record: Record, target: Target) -> None:
     check_compiled(record, target)
 
 
-SMOOTH = [*records.RECORDS, *records_nn.RECORDS, *records_gradient.RECORDS]
+SMOOTH = [*records.RECORDS, *records_late.RECORDS, *records_nn.RECORDS, *records_gradient.RECORDS]
 
 
 @pytest.mark.parametrize("record", SMOOTH, ids=str)

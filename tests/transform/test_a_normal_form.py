@@ -5,7 +5,7 @@ from relay.ir.types import TensorType
 from relay.ir.visit import post_order
 from relay.ir.well_formed import check_well_formed
 from relay.transform import FuseOps, ToANormalForm, ToGraphNormalForm
-from relay.transform.calls import is_operator_call
+from relay.transform.calls import is_operator_call, make
 
 X = tensor("x", 2, 3)
 
@@ -58,3 +58,12 @@ def test_there_and_back_for_a_deep_chain():
     module = ToANormalForm()(IRModule.from_expr(function))
     back = ToGraphNormalForm()(module)["main"]
     assert sum(isinstance(n, Call) for n in post_order(back)) == 20_000
+
+
+def test_a_let_in_the_value_of_a_let() -> None:
+    x, a, b = tensor("x", 3), Var("a", TensorType((3,))), Var("b", TensorType((3,)))
+    inner = Let(b, make("exp", x), make("tanh", b))
+    body = Let(a, inner, add(make("sin", make("cos", a)), a))
+    run_pass(ToANormalForm(), body, [x])
+    outer = Let(a, Let(b, make("exp", x), b), add(make("sin", make("cos", a)), a))
+    run_pass(ToANormalForm(), outer, [x])

@@ -95,14 +95,14 @@ LIST = """
 type List[A] { Cons(A, List[A]), Nil }
 def @map[A, B](%f: fn (A) -> B, %xs: List[A]) -> List[B] {
   match (%xs) {
-    Cons(%x, %rest) => Cons(%f(%x), @map(%f, %rest)),
-    Nil => Nil,
+    Cons(%x, %rest) => { Cons(%f(%x), @map(%f, %rest)) },
+    Nil => { Nil },
   }
 }
 def @sum(%xs: List[float64]) -> float64 {
   match (%xs) {
-    Cons(%x, %rest) => add(%x, @sum(%rest)),
-    Nil => 0f64,
+    Cons(%x, %rest) => { add(%x, @sum(%rest)) },
+    Nil => { 0f64 },
   }
 }
 """

@@ -7,8 +7,10 @@ import pytest
 
 import relay
 from relay.ir.expr import Expr, Function, Tuple, Var
+from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.testing.gradient import check_grad
+from relay.transform.gradient import gradient
 
 RANDOM = np.random.default_rng(5)
 
@@ -76,6 +78,34 @@ def lstm_cell() -> Function:
     i, f, g, o = relay.split(gates, 4, axis=1)
     state = relay.sigmoid(f) * c + relay.sigmoid(i) * relay.tanh(g)
     return Function([x, h, c, w, u, b], Tuple([relay.sigmoid(o) * relay.tanh(state), state]))
+
+
+def in_float32(function: Function) -> Function:
+    """The same program on ``float32``."""
+    text = IRModule.from_expr(function).astext().replace("float64", "float32").replace("f64", "f")
+    return relay.parse(text)["main"]
+
+
+@pytest.mark.parametrize("network", [attention, lstm_cell])
+def test_compiled(network: Callable[[], Function]) -> None:
+    """The compiled gradients are those of the interpreter."""
+    function = gradient(in_float32(network()), mode="first_order")
+    module = IRModule.from_expr(function)
+    arrays = [
+        RANDOM.uniform(-1, 1, p.checked_type.shape).astype("float32") for p in function.params
+    ]
+    expected = flat(relay.create_executor("debug", module).evaluate()(*arrays))
+    found = relay.build(module, target="llvm").create()(*arrays)
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-4, atol=1e-5)
+
+
+def flat(value: object) -> list[np.ndarray]:
+    if isinstance(value, tuple):
+        return [array for part in value for array in flat(part)]
+    assert isinstance(value, relay.NDArray)
+    return [value.numpy()]
 
 
 @pytest.mark.parametrize("mode", ["first_order", "higher_order"])

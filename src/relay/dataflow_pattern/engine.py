@@ -29,6 +29,10 @@ class PatternNode:
         """
         raise TypeError(f"{type(self).__name__} does not define `expand`")
 
+    def details(self) -> tuple[object, ...]:
+        """What this pattern asks for itself, beside its parts; shown when it is printed."""
+        return ()
+
     def parts(self) -> "tuple[PatternNode, ...]":
         """The patterns directly inside this one."""
         return ()
@@ -156,3 +160,22 @@ def parts_of(pattern: PatternNode) -> list[PatternNode]:
                 found[part] = None
                 stack.append(part)
     return list(found)
+
+
+def pattern_text(pattern: PatternNode) -> str:
+    """`pattern` as text: kind, what it asks for, parts. A pattern inside itself is dots there."""
+    done: dict[PatternNode, str] = {}
+    entered: set[PatternNode] = set()
+    stack = [(pattern, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            details = node.details()
+            parts = (done.get(part, "...") for part in node.parts())
+            name = type(node).__name__.removesuffix("Pattern")
+            done[node] = f"{name}({', '.join((*map(str, details), *parts))})"
+        elif node not in entered:
+            entered.add(node)
+            stack.append((node, True))
+            stack.extend((part, False) for part in reversed(node.parts()))
+    return done[pattern]

@@ -7,8 +7,8 @@ Patterns are written as expressions are: ``is_op("add")(wildcard(), is_constant(
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final, TypeVar, final
 
-import numpy as np
-
+from relay.dataflow_pattern.conditions import attribute_of, same_value
+from relay.dataflow_pattern.dominance import between, dominated_parents
 from relay.dataflow_pattern.engine import (
     MATCH,
     NO_MATCH,
@@ -17,6 +17,7 @@ from relay.dataflow_pattern.engine import (
     Graph,
     PatternNode,
     find_match,
+    pattern_text,
 )
 from relay.dataflow_pattern.groups import accept, matches, partition_expr
 from relay.ir.equal import structural_equal
@@ -32,9 +33,7 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
-from relay.ir.op import Operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.ir.visit import used_children
 from relay.support.errors import RelayError, TypeInferenceError
 
 COMMUTATIVE: Final = frozenset({"add", "multiply"})
@@ -48,10 +47,6 @@ class DFPattern(PatternNode):
 
     def __repr__(self) -> str:
         return pattern_text(self)
-
-    def details(self) -> tuple[object, ...]:
-        """What this pattern asks for itself, beside its parts; shown when it is printed."""
-        return ()
 
     def __call__(self, *args: "DFPattern | None") -> "CallPattern":
         """A call of what this pattern matches; of any arguments when the only one given is None."""
@@ -113,25 +108,6 @@ class DFPattern(PatternNode):
         See `relay.dataflow_pattern.groups.partition_expr`.
         """
         return partition_expr(self, expr, attrs, check)
-
-
-def pattern_text(pattern: PatternNode) -> str:
-    """`pattern` as text: kind, what it asks for, parts. A pattern inside itself is dots there."""
-    done: dict[PatternNode, str] = {}
-    entered: set[PatternNode] = set()
-    stack = [(pattern, False)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            details = node.details() if isinstance(node, DFPattern) else ()
-            parts = (done.get(part, "...") for part in node.parts())
-            name = type(node).__name__.removesuffix("Pattern")
-            done[node] = f"{name}({', '.join((*map(str, details), *parts))})"
-        elif node not in entered:
-            entered.add(node)
-            stack.append((node, True))
-            stack.extend((part, False) for part in reversed(node.parts()))
-    return done[pattern]
 
 
 def _expect(pattern: object) -> DFPattern:
@@ -472,31 +448,9 @@ class AttrPattern(_Constraint):
     def holds(self, expr: Expr) -> bool:
         missing = object()
         return all(
-            _same_value(_attribute(expr, name, missing), value)
+            same_value(attribute_of(expr, name, missing), value)
             for name, value in self.attrs.items()
         )
-
-
-def _attribute(expr: Expr, name: str, missing: object) -> object:
-    if isinstance(expr, Function):
-        return expr.attrs.get(name, missing)
-    if isinstance(expr, Call):
-        return getattr(expr.attrs, name, missing)
-    if isinstance(expr, Op):
-        declaration = expr.declaration
-        assert isinstance(declaration, type)
-        assert issubclass(declaration, Operator)
-        known = {"TOpPattern": declaration.pattern, "TOpIsStateful": declaration.stateful}
-        return known.get(name, missing)
-    return missing
-
-
-def _same_value(found: object, expected: object) -> bool:
-    if isinstance(found, list | tuple) and isinstance(expected, list | tuple):
-        return len(found) == len(expected) and all(map(_same_value, found, expected))
-    if isinstance(expected, np.generic):
-        expected = expected.item()
-    return bool(found == expected)
 
 
 @final
@@ -532,46 +486,13 @@ class DominatorPattern(DFPattern):
     def expand(self, expr: Expr, graph: Graph) -> Alternatives:
         if expr in graph.barren.get(self, ()) or not find_match(self.child, expr, graph):
             return NO_MATCH
-        parents, passed = self._above(expr, graph)
+        parents, passed = dominated_parents(self, self.parent, self.path, expr, graph)
         child = Goal(self.child, expr)
         return [
             [
                 child,
                 Goal(self.parent, parent),
-                *(Goal(self._passed, node, True) for node in _between(parent, passed, graph)),
+                *(Goal(self._passed, node, True) for node in between(parent, passed, graph)),
             ]
             for parent in parents
         ]
-
-    def _above(self, expr: Expr, graph: Graph) -> tuple[list[Expr], set[Expr]]:
-        """The parents that `expr` dominates, nearest first, and all that is passed on the way."""
-        parents: list[Expr] = []
-        passed: set[Expr] = set()
-        arrived: dict[Expr, int] = {}
-        waiting = [expr]
-        for node in waiting:
-            for child in () if isinstance(node, Function) else dict.fromkeys(used_children(node)):
-                arrived[child] = arrived.get(child, 0) + 1
-                if arrived[child] < len(graph.users[child]) or child is graph.root:
-                    continue
-                # All uses of the child have been passed: `expr` dominates it.
-                if find_match(self.parent, child, graph):
-                    parents.append(child)
-                elif find_match(self.path, child, graph):
-                    passed.add(child)
-                    waiting.append(child)
-        if not parents:
-            graph.barren.setdefault(self, set()).update(waiting)
-        return parents, passed
-
-
-def _between(parent: Expr, passed: set[Expr], graph: Graph) -> list[Expr]:
-    """The expressions of `passed` that `parent` flows through."""
-    found: dict[Expr, None] = {}
-    waiting = [parent]
-    for node in waiting:
-        for user in graph.users[node]:
-            if user in passed and user not in found:
-                found[user] = None
-                waiting.append(user)
-    return list(found)

@@ -98,7 +98,7 @@ def encode(manifest: Manifest) -> bytes:
 def decode(data: bytes) -> Manifest:
     """The manifest in `data`. Raises `ArtifactError` for anything that `encode` does not write."""
     try:
-        root = _Record(json.loads(data), "the manifest")
+        root = Record(json.loads(data), "the manifest")
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"its manifest is not JSON: {error}") from None
     if root.get("format") != FORMAT:
@@ -110,23 +110,23 @@ def decode(data: bytes) -> Manifest:
             "compile the model again"
         )
     constants = root.record("constants")
-    whole = _stored(constants)
+    whole = stored(constants)
     return Manifest(
         relay=root.text("relay"),
         model_sha256=root.text("model_sha256"),
-        target=_target(root.record("target")),
-        inputs=_specs(root, "inputs"),
-        outputs=_specs(root, "outputs"),
+        target=target_of(root.record("target")),
+        inputs=specs(root, "inputs"),
+        outputs=specs(root, "outputs"),
         arena_bytes=root.number("arena_bytes", MAX_BYTES),
         steps=root.number("steps"),
         kernels=root.texts("kernels"),
-        objects={r.text("file"): _stored(r) for r in root.records("objects")},
+        objects={r.text("file"): stored(r) for r in root.records("objects")},
         constants=whole,
-        tensors=tuple(_placed(r, whole.bytes) for r in constants.records("tensors")),
+        tensors=tuple(placed(r, whole.bytes) for r in constants.records("tensors")),
     )
 
 
-class _Record:
+class Record:
     """A JSON object whose fields are asked for by the type they must have."""
 
     def __init__(self, value: object, where: str) -> None:
@@ -165,6 +165,20 @@ class _Record:
             raise self._wrong(key, f"an integer from 0 to {most}")
         return value
 
+    def numbers(self, key: str, below: int) -> tuple[int, ...]:
+        """A list of integers from 0 up to, but not including, `below`."""
+        value = self.get(key)
+        if not isinstance(value, list) or not all(type(v) is int and 0 <= v < below for v in value):
+            raise self._wrong(key, f"a list of integers from 0 to {below - 1}")
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        value = self.get(key)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
+
     def shape(self) -> tuple[int, ...]:
         """The field ``shape``: a list of sizes."""
         value = self.get("shape")
@@ -183,45 +197,49 @@ class _Record:
             raise self._wrong("dtype", "a data type")
         return value
 
-    def record(self, key: str) -> "_Record":
+    def record(self, key: str) -> "Record":
         """A JSON object."""
-        return _Record(self.get(key), key)
+        return Record(self.get(key), key)
 
-    def records(self, key: str) -> "list[_Record]":
+    def records(self, key: str) -> "list[Record]":
         """A list of JSON objects."""
         value = self.get(key)
         if not isinstance(value, list):
             raise self._wrong(key, "a list")
-        return [_Record(item, f"{key}[{k}]") for k, item in enumerate(value)]
+        return [Record(item, f"{key}[{k}]") for k, item in enumerate(value)]
 
 
-def _stored(record: _Record) -> Stored:
+def stored(record: Record) -> Stored:
+    """A size and a checksum."""
     return Stored(record.number("bytes"), record.text("sha256"))
 
 
-def _specs(root: _Record, key: str) -> tuple[TensorSpec, ...]:
-    specs = []
+def specs(root: Record, key: str) -> tuple[TensorSpec, ...]:
+    """The inputs or outputs that the field `key` lists."""
+    found = []
     for record in root.records(key):
         spec = TensorSpec(record.text("name"), record.shape(), record.dtype())
         if math.prod(spec.shape) * dtypes.itemsize(spec.dtype) > MAX_BYTES:
             raise ArtifactError(f"{record.where} is declared impossibly large: {spec}")
-        specs.append(spec)
-    return tuple(specs)
+        found.append(spec)
+    return tuple(found)
 
 
-def _placed(record: _Record, total: int) -> Placed:
-    placed = Placed(record.dtype(), record.shape(), record.number("offset"))
-    if placed.offset % ALIGNMENT:
+def placed(record: Record, total: int) -> Placed:
+    """A constant that lies within `total` bytes."""
+    place = Placed(record.dtype(), record.shape(), record.number("offset"))
+    if place.offset % ALIGNMENT:
         raise ArtifactError(f"{record.where} is not at a multiple of {ALIGNMENT} bytes")
-    if placed.offset + placed.nbytes > total:
+    if place.offset + place.nbytes > total:
         raise ArtifactError(
-            f"{record.where} goes up to byte {placed.offset + placed.nbytes} of the constants, "
+            f"{record.where} goes up to byte {place.offset + place.nbytes} of the constants, "
             f"which have {total}"
         )
-    return placed
+    return place
 
 
-def _target(record: _Record) -> Target:
+def target_of(record: Record) -> Target:
+    """A target."""
     return Target(
         triple=record.text("triple"),
         cpu=record.text("cpu"),

@@ -1,9 +1,9 @@
 """Constants in the metadata that Relay's first implementation wrote (0.5 to 0.19).
 
 The metadata is a graph of nodes, in JSON; a node is a map, an array or an object with attributes,
-and refers to others by their number. ``relay.Constant`` maps to an array of constants; the attribute
-`data` of each is the number of an array in ``b64ndarrays``, which holds DLPack-like records: a magic
-number, device, rank, data type, shape, size in bytes and the elements, little-endian.
+and refers to others by number. ``relay.Constant`` maps to an array of constants; the attribute
+`data` of each is the number of an array in ``b64ndarrays``, which holds records: a magic number,
+device, rank, data type, shape, size in bytes and the elements, little-endian.
 """
 
 import base64

@@ -6,7 +6,7 @@ for it; ``e1; e2`` is a let of an unnamed variable. Texts of the old versions ma
 ``%r := v`` for references, clauses without braces, and ``free_var %x`` without a semicolon.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -32,21 +32,13 @@ from relay.ir.expr import (
 )
 from relay.ir.literals import SPECIAL, scalar_literal
 from relay.ir.match import Clause, Match
-from relay.ir.metadata import CONSTANTS, MetadataError, load
 from relay.ir.module import IRModule
+from relay.ir.parts_parser import MetaTable, PartsParser
 from relay.ir.patterns import (
-    Pattern,
-    PatternConstructor,
-    PatternTuple,
-    PatternVar,
-    PatternWildcard,
     pattern_vars,
 )
 from relay.ir.printer import VERSION
 from relay.ir.reference import RefCreate, RefRead, RefWrite
-from relay.ir.type_parser import TypeParser
-from relay.ir.types import Type
-from relay.runtime.ndarray import NDArray
 from relay.support.diagnostics import did_you_mean
 from relay.support.errors import RelayError
 from relay.support.lexer import END, Token
@@ -71,15 +63,12 @@ INFIX: Final = {
 }
 """Precedence and operator of the infix signs; all of them associate to the left."""
 
-VERSIONS: Final = ("0.0.1", "0.0.2", "0.0.3", "0.0.4", VERSION)
-"""The versions of the format that can be read."""
-
 
 def parse(
     source: str,
     source_name: str = "from_string",
     init_module: IRModule | None = None,
-    init_meta_table: Mapping[str, Sequence[Constant]] | None = None,
+    init_meta_table: MetaTable | None = None,
 ) -> IRModule:
     """The module that `source` is the text of, as written: nothing is inferred.
 
@@ -118,34 +107,26 @@ def _run(step: Step) -> Expr:
     return result
 
 
-class _Parser(TypeParser):
+class _Parser(PartsParser):
     """Parses one text."""
 
     def __init__(
         self,
         source: Source,
         init_module: IRModule | None = None,
-        init_meta_table: Mapping[str, Sequence[Constant]] | None = None,
+        init_meta_table: MetaTable | None = None,
     ) -> None:
-        super().__init__(source)
+        super().__init__(source, init_meta_table)
         self.initial = IRModule() if init_module is None else init_module
-        self.version = VERSION
         self.locals: dict[str, Expr] = {}
         self.shadowed: list[tuple[str, Expr | None]] = []
         #: Names that were bound somewhere, and are not any more.
         self.forgotten: set[str] = set()
         self.globals: dict[str, tuple[GlobalVar, Token]] = {}
-        self.constants: Sequence[Constant] = (init_meta_table or {}).get(CONSTANTS, ())
         for variable in self.initial.functions:
             self.globals[variable.name_hint] = (variable, self.tokens[-1])
         for data in self.initial.type_definitions.values():
             self.add_type(data)
-        last = self.tokens[-2] if len(self.tokens) > 1 else self.tokens[-1]
-        if last.kind == "metadata":
-            try:
-                self.constants = load(source.text[last.end :])
-            except MetadataError as error:
-                self.error(last, str(error))
 
     # ------------------------------------------------------------------ whole texts
 
@@ -195,31 +176,6 @@ class _Parser(TypeParser):
             self.unexpected("the end of the expression")
         return found
 
-    def _at_header(self) -> bool:
-        return self.at("#[") or (self.at("v0") and self.tokens[self.index + 1].kind == "field")
-
-    def _header(self) -> None:
-        """``#[version = "0.0.5"]``, or ``v0.0.4`` as it used to be written."""
-        start = self.token
-        if self.take("v0"):
-            self.version = "0"
-            while self.token.kind == "field":
-                self.version += self.advance().text
-        else:
-            self.expect("#[", "to begin the header")
-            self.expect("version", "in the header")
-            self.expect("=", "after `version`")
-            start = self.expect_kind("string", "the version in quotes")
-            self.version = start.text.strip('"')
-            self.expect("]", "after the version")
-        if self.version not in VERSIONS:
-            self.error(
-                start,
-                f"cannot read version {self.version} of the format, only {', '.join(VERSIONS)}",
-                "print the program again with a version of its compiler that writes "
-                f'"{VERSION}" (Relay 0.7 and later)',
-            )
-
     def _function_definition(self, module: IRModule) -> None:
         start = self.advance()
         name = self.expect_kind("global", "a name like `@main` after `def`")
@@ -263,11 +219,6 @@ class _Parser(TypeParser):
         if name not in self.globals:
             self.globals[name] = (GlobalVar(name, span=self.span_of(token)), token)
         return self.globals[name][0]
-
-    def _variable(self, token: Token) -> Var:
-        """The variable whose name is `token`, with the annotation that follows, if any."""
-        annotation: Type | None = self.type() if self.take(":") else None
-        return Var(token.text[1:], annotation, self.span_of(token))
 
     # ------------------------------------------------------------------ blocks
 
@@ -511,16 +462,6 @@ class _Parser(TypeParser):
             self.expect(")", f"since {token.text} has no fields")
         return Call(constructor, (), span=self.span_of(token))
 
-    def _typed_literal(self, token: Token) -> Expr:
-        """``int64(3)``, as Relay 0.5 wrote scalars."""
-        self.expect("(", "after the data type")
-        negative = self.take("-")
-        number = self.expect_kind("number", "a number")
-        self.expect(")", "after the number")
-        value = scalar_literal(self, number, negative).data.numpy()
-        storage = dtypes.to_numpy(token.text)
-        return Constant(NDArray(np.asarray(value).astype(storage), token.text), self.span_of(token))
-
     def _reference(self, token: Token) -> Step:
         """``ref(e)``, ``ref_read(r)`` or ``ref_write(r, v)``."""
         arguments, attributes = yield from self._arguments()
@@ -563,43 +504,6 @@ class _Parser(TypeParser):
         self.expect("}", "after the clauses of a match")
         return Match(data, clauses, complete, self.span_of(start))
 
-    def _pattern(self) -> Pattern:
-        self.enter()
-        token = self.token
-        found: Pattern
-        if self.take("_"):
-            found = PatternWildcard()
-        elif token.kind == "local":
-            found = PatternVar(self._variable(self.advance()))
-        elif self.at("("):
-            found = PatternTuple(self._pattern_list())
-        elif token.kind == "identifier":
-            found = self._constructor_pattern(self.advance())
-        else:
-            self.unexpected("a pattern", "a pattern is like `_`, `%x`, `Cons(%x, _)` or `(%a, %b)`")
-        self.leave()
-        return found
-
-    def _constructor_pattern(self, token: Token) -> Pattern:
-        constructor = self.constructors.get(token.text)
-        if constructor is None:
-            self.error(
-                token,
-                f"there is no constructor named {token.text}",
-                *did_you_mean(token.text, self.constructors),
-            )
-        return PatternConstructor(constructor, self._pattern_list() if self.at("(") else [])
-
-    def _pattern_list(self) -> list[Pattern]:
-        self.expect("(", "before the patterns")
-        found: list[Pattern] = []
-        while not self.at(")"):
-            found.append(self._pattern())
-            if not self.take(","):
-                break
-        self.expect(")", "after the patterns")
-        return found
-
     def _function_rest(self, start: Token) -> Step:
         """What follows ``fn`` or ``def @name``."""
         mark, outer = len(self.shadowed), dict(self.type_vars)
@@ -625,24 +529,3 @@ class _Parser(TypeParser):
         self.type_vars = outer
         attrs = {name: value for name, (_, value) in attributes.items()}
         return Function(params, body, result, type_params, attrs, self.span_of(start))
-
-    # ------------------------------------------------------------------ constants
-
-    def _meta(self, start: Token) -> Constant:
-        self.expect("[", "after `meta`")
-        kind = self.expect_kind("identifier", f"`{CONSTANTS}`")
-        if kind.text != CONSTANTS:
-            self.error(kind, f"the metadata holds only {CONSTANTS}, not {kind.text}")
-        self.expect("]", "after the kind")
-        self.expect("[", "before the index")
-        index = self.expect_kind("number", "an index into the metadata")
-        self.expect("]", "after the index")
-        position = self.integer(index)
-        if position >= len(self.constants):
-            self.error(
-                start,
-                f"the metadata section has {len(self.constants)} constants, "
-                f"so there is no {CONSTANTS}[{position}]",
-                "print the program with `astext(show_meta_data=True)`",
-            )
-        return self.constants[position]

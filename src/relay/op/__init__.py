@@ -5,7 +5,7 @@ grouped as Relay's users know them: `tensor`, `transform`, `reduce`, `algorithm`
 """
 
 from relay.ir.expr import Op
-from relay.op import algorithm, annotation, contrib, nn, reduce, tensor, transform
+from relay.op import algorithm, annotation, contrib, dyn, nn, reduce, tensor, transform
 from relay.op.algorithm import (
     argsort,
     searchsorted,
@@ -184,6 +184,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "divide",
+    "dyn",
     "equal",
     "erf",
     "exp",

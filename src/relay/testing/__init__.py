@@ -22,11 +22,13 @@ from relay.testing import (
     vgg,
 )
 from relay.testing.config import ctx_list, enabled_targets
+from relay.testing.gradient import check_grad
 from relay.testing.helpers import count_ops, rand, run_infer_type, run_opt_pass
 from relay.testing.init import create_workload
 from relay.testing.te_eval import evaluate_operator, evaluate_te
 
 __all__ = [
+    "check_grad",
     "config",
     "count_ops",
     "create_workload",

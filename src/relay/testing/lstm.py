@@ -34,10 +34,12 @@ def lstm_cell(
     i2h = layers.dense_add_bias(inputs, i2h_weight, i2h_bias, units, name=f"{name}i2h")
     previous = TupleGetItem(states, 0)
     h2h = layers.dense_add_bias(previous, h2h_weight, h2h_bias, units, name=f"{name}h2h")
-    gates = scope.let(("gates", gates_type),
+    gates = scope.let(
+        ("gates", gates_type),
         add(scope.let(("i2h", gates_type), i2h), scope.let(("h2h", gates_type), h2h)),
     )
-    parts = scope.let(("slice_gates", TupleType([hidden] * 4)),
+    parts = scope.let(
+        ("slice_gates", TupleType([hidden] * 4)),
         split(gates, indices_or_sections=4, axis=1).astuple(),
     )
     in_gate = scope.let(("in_gate", hidden), sigmoid(TupleGetItem(parts, 0)))

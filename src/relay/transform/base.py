@@ -169,6 +169,7 @@ def pass_instrument(declaration: type) -> type[PassInstrument]:
 
 CONFIG_KEYS: Final[dict[str, type]] = {
     "relay.FuseOps.max_depth": int,
+    "relay.ToMixedPrecision.keep_orig_output_dtype": bool,
 }
 """The configuration keys that passes read, and the type of their values."""
 
@@ -230,6 +231,11 @@ class PassContext:
     def entered() -> bool:
         """Whether this thread is inside of a ``with PassContext(...)``."""
         return bool(PassContext._current.stack)
+
+    @staticmethod
+    def list_configs() -> dict[str, dict[str, str]]:
+        """The configuration keys that passes read, and the type of each (Relay's form)."""
+        return {key: {"type": kind.__name__} for key, kind in CONFIG_KEYS.items()}
 
     def __enter__(self) -> "PassContext":
         for instrument in self.instruments:

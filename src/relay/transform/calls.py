@@ -7,6 +7,7 @@ import numpy as np
 from relay.ir.expr import Call, Constant, Expr, Op
 from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType
+from relay.op.gradients import make as make
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import RelayError
 
@@ -35,12 +36,6 @@ def is_call_of(expr: Expr, *names: str) -> TypeGuard[Call]:
 def attribute(call: Call, name: str) -> Any:
     """Attribute `name` of an operator call."""
     return getattr(call.attrs, name)
-
-
-def make(name: str, *args: Expr, **attributes: object) -> Call:
-    """A call of the operator `name`."""
-    op = Op.get(name)
-    return Call(op, args, op.declaration(**attributes))
 
 
 def tensor_type(expr: Expr) -> TensorType | None:

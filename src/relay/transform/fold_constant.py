@@ -45,11 +45,12 @@ class FoldConstant(FunctionPass):
     required = ("InferType",)
 
     def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
-        result = rewrite(func, self._fold, enter_primitive=False)
+        result = rewrite(func, self.fold, enter_primitive=False)
         assert isinstance(result, Function)
         return result
 
-    def _fold(self, expr: Expr) -> Expr:
+    def fold(self, expr: Expr) -> Expr:
+        """`expr`, whose children are folded already, folded: itself where nothing is known."""
         if isinstance(expr, TupleGetItem) and isinstance(expr.tuple_value, Tuple):
             return expr.tuple_value.fields[expr.index]
         if isinstance(expr, If) and isinstance(expr.cond, Constant):

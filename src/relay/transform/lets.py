@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from relay.ir.adt import Constructor
-from relay.ir.expr import Call, Expr, Function, Let, Op, Var
+from relay.ir.expr import Call, Expr, Function, GlobalVar, Let, Op, Var
+from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.reference import RefCreate, RefRead, RefWrite
-from relay.ir.visit import bound_vars, used_children
+from relay.ir.visit import bound_vars, post_order, used_children
 
 
 def lets_of(order: Sequence[Expr]) -> dict[Var, Let]:
@@ -15,26 +16,82 @@ def lets_of(order: Sequence[Expr]) -> dict[Var, Let]:
     return {node.variable: node for node in order if isinstance(node, Let)}
 
 
-def impure_nodes(order: Sequence[Expr]) -> set[Expr]:
+def pure_functions(module: IRModule) -> frozenset[str]:
+    """The names of the functions of `module` whose calls have no effects, whatever they are given.
+
+    A function is pure when nothing in it is an effect, or calls a function that is not. Whether it
+    ends is not asked.
+    """
+    callers: dict[str, list[str]] = {}
+    waiting: list[str] = []
+    for variable, function in module.functions.items():
+        name = variable.name_hint
+        order = post_order(function, enter_primitive=False)
+        for node in order:
+            if isinstance(node, GlobalVar):
+                callers.setdefault(node.name_hint, []).append(name)
+        if _has_effects(order, None):
+            waiting.append(name)
+    impure = set(waiting)
+    while waiting:
+        for caller in callers.get(waiting.pop(), ()):
+            if caller not in impure:
+                impure.add(caller)
+                waiting.append(caller)
+    return frozenset(g.name_hint for g in module if g.name_hint not in impure)
+
+
+def _has_effects(order: Sequence[Expr], pure: AbstractSet[str] | None) -> bool:
+    """Whether anything in a program may be an effect, the insides of its functions included.
+
+    `pure` names the global functions without effects; None: all are taken to be.
+    """
+    local = {n.variable for n in order if isinstance(n, Let) and isinstance(n.value, Function)}
+    for node in order:
+        if isinstance(node, RefCreate | RefRead | RefWrite):
+            return True
+        if isinstance(node, Call):
+            callee = node.op
+            if isinstance(callee, GlobalVar):
+                if pure is not None and callee.name_hint not in pure:
+                    return True
+            elif isinstance(callee, Op):
+                if isinstance(node.attrs, Operator) and node.attrs.stateful:
+                    return True
+            elif not isinstance(callee, Constructor | Function) and callee not in local:
+                return True
+    return False
+
+
+def impure_nodes(
+    order: Sequence[Expr], pure: AbstractSet[str] = frozenset(), lasting: bool = False
+) -> set[Expr]:
     """The nodes of `order` (a post-order) whose evaluation may have an effect.
 
     Effects come from stateful operators, from references, and from calls of functions that are not
-    written out where they are called. A function's own effects happen where it is called.
+    written out where they are called. A function's own effects happen where it is called. `pure`
+    names global functions that have none. With `lasting` making and reading a reference, which
+    nobody notices when the result is not used, are no effects.
     """
+    if not _has_effects(order, pure):
+        return set()
     impure: set[Expr] = set()
+    effects = RefWrite if lasting else RefCreate | RefRead | RefWrite
     for node in order:
         if isinstance(node, Function):
             continue
-        called = isinstance(node, Call) and _call_is_impure(node, impure)
-        called = called or isinstance(node, RefCreate | RefRead | RefWrite)
+        called = isinstance(node, Call) and _call_is_impure(node, impure, pure)
+        called = called or isinstance(node, effects)
         if called or any(child in impure for child in used_children(node)):
             impure.add(node)
     return impure
 
 
-def _call_is_impure(call: Call, impure: AbstractSet[Expr]) -> bool:
+def _call_is_impure(call: Call, impure: AbstractSet[Expr], pure: AbstractSet[str]) -> bool:
     if isinstance(call.op, Op):
         return isinstance(call.attrs, Operator) and call.attrs.stateful
+    if isinstance(call.op, GlobalVar):
+        return call.op.name_hint not in pure
     if isinstance(call.op, Constructor):
         return False
     return not isinstance(call.op, Function) or call.op.body in impure

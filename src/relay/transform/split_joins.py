@@ -40,7 +40,8 @@ class SplitJoins(FunctionPass):
         if len(parts) <= self.limit:
             return expr
         axis = self._axis(expr)
-        parts = [make(operator_name(expr), Tuple(p), axis=axis) for p in self._groups(parts)]
+        if is_call_of(expr, "stack"):
+            parts = [make("stack", Tuple(p), axis=axis) for p in self._groups(parts)]
         while len(parts) > 1:
             parts = [
                 make("concatenate", Tuple(p), axis=axis) if len(p) > 1 else p[0]

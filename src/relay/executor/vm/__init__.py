@@ -4,11 +4,12 @@
 
     executable = relay.vm.compile(mod, target="llvm", params=params)
     machine = relay.vm.VirtualMachine(executable)
-    result = relay.create_executor("vm", mod=mod).evaluate()(x)
+    result = machine.invoke("main", x)
+    executable.save("model.rlyvm")
+    executable = relay.vm.load("model.rlyvm")
 """
 
-from relay.executor.vm.api import VMExecutor, compile  # noqa: A004 - the name Relay users know
-from relay.executor.vm.executable import VMExecutable
-from relay.executor.vm.machine import VirtualMachine
+from relay.executor.vm.api import VirtualMachine, VMExecutor, compile  # noqa: A004
+from relay.executor.vm.executable import VMExecutable, load
 
-__all__ = ["VMExecutable", "VMExecutor", "VirtualMachine", "compile"]
+__all__ = ["VMExecutable", "VMExecutor", "VirtualMachine", "compile", "load"]

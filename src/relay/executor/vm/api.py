@@ -1,28 +1,22 @@
 """Compiling for the virtual machine, and calling what was compiled with arrays."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
 from relay.executor.build import as_module, bind_params, resolve_target
-from relay.executor.interpreter import ConstructorValue, RefValue
 from relay.executor.vm.compiler import compile_module, normalize
-from relay.executor.vm.executable import (
-    DynamicGraph,
-    Graph,
-    VMExecutable,
-    compile_graph,
-    is_static,
-)
-from relay.executor.vm.machine import VirtualMachine
-from relay.executor.vm.values import Closure, Data, Reference, Tensor, Value
+from relay.executor.vm.convert import invoke
+from relay.executor.vm.executable import Signature, VMExecutable, missing_arguments
+from relay.executor.vm.graphs import DynamicGraph, Graph, compile_graph, is_static
+from relay.executor.vm.machine import Engine
 from relay.ir.expr import Expr, Function, GlobalVar, Var
 from relay.ir.module import IRModule
-from relay.ir.types import TensorType, TupleType, Type, compatible
-from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
+from relay.runtime.device import Device
+from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError
 from relay.target import Target
 
@@ -33,14 +27,15 @@ def compile(  # noqa: A001 - the name Relay users know
     params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
     specialise: bool = True,
 ) -> VMExecutable:
-    """Compile `mod` for the virtual machine (Relay: ``relay.vm.compile``).
+    """Compile ``@main`` of `mod`, and what it calls, for the virtual machine.
 
     With `specialise`, graphs of sizes unknown now are compiled when they first run, once for each
     combination of sizes. Raises `TypeInferenceError` for an ill-typed program, and
-    `UnsupportedError` for operators that have no compiled form.
+    `UnsupportedError` for operators that have no compiled form. (Relay: ``relay.vm.compile``.)
     """
     resolved = resolve_target(target)
-    program = compile_module(normalize(bind_params(as_module(mod), params)))
+    module = normalize(bind_params(as_module(mod), params))
+    program = compile_module(module)
     compilations: list[str] = []
     graphs: list[Graph | DynamicGraph] = []
     for function in program.graphs:
@@ -51,42 +46,88 @@ def compile(  # noqa: A001 - the name Relay users know
     return VMExecutable(
         functions=tuple(program.functions),
         entries=program.entries,
+        signatures={v.name_hint: Signature.of(f) for v, f in module.functions.items()},
         graphs=tuple(graphs),
         constants=tuple(c.data.numpy() for c in program.constants),
         constant_dtypes=tuple(c.data.dtype for c in program.constants),
-        constructors=program.constructors,
+        type_definitions=module.type_definitions,
         compilations=compilations,
         target=resolved,
     )
 
 
-def to_value(value: Any, type_: Type | None = None) -> Value:
-    """An argument as a value of the machine: arrays, numbers, tuples, data, references.
+class VirtualMachine:
+    """Runs the functions of a compiled program (Relay's ``runtime.vm.VirtualMachine``).
 
-    Raises `InputError` where a tensor does not have the type that is expected.
+    `invoke` may be called from several threads at once; `set_input` and `run` are for one.
     """
-    if isinstance(value, Closure | Data | Reference):
-        return value
-    if isinstance(value, ConstructorValue):
-        return Data(value.tag, tuple(to_value(f) for f in value.fields))
-    if isinstance(value, RefValue):
-        return Reference(to_value(value.value))
-    if isinstance(value, tuple | list) and (type_ is None or isinstance(type_, TupleType)):
-        types = type_.fields if isinstance(type_, TupleType) else [None] * len(value)
-        return tuple(to_value(v, t) for v, t in zip(value, types, strict=True))
-    expected = type_ if isinstance(type_, TensorType) else None
-    if isinstance(value, SupportsDLPack) and not isinstance(value, np.ndarray | NDArray):
-        value = from_dlpack(value)
-    if isinstance(value, NDArray):
-        tensor = Tensor.of(value.numpy(), value.dtype)
-    else:
-        wanted = None if expected is None or isinstance(value, np.ndarray) else expected.dtype
-        array = np.asarray(value, None if wanted is None else dtypes.to_numpy(wanted))
-        tensor = Tensor.of(np.ascontiguousarray(array).reshape(array.shape), array.dtype.name)
-    found = TensorType(tensor.shape, tensor.dtype)
-    if expected is not None and not compatible(expected, found):
-        raise InputError(f"expected an argument of type {expected}, found {found}")
-    return tensor
+
+    def __init__(self, exe: VMExecutable, device: Device | None = None) -> None:
+        if device is not None and device.kind != "cpu":
+            raise InputError(f"this program is compiled for a CPU; it cannot run on {device}")
+        self.executable = exe
+        self._engine = Engine(exe)
+        self._inputs: dict[str, list[Any]] = {}
+        self._result: Any = None
+
+    def invoke(self, func_name: str, *args: Any, **kwargs: Any) -> Any:
+        """The value of the function `func_name`; without arguments, of what `set_input` gave it.
+
+        Takes NumPy arrays, `NDArray`, arrays of any library that speaks DLPack, numbers, tuples,
+        and what other calls gave. Gives an `NDArray`, or a tuple, data, a reference or a function.
+        Raises `InputError` for missing, unknown and unfit arguments.
+        """
+        signature = self.executable.signature(func_name)
+        if not args and not kwargs and func_name in self._inputs:
+            values = self._inputs[func_name]
+        else:
+            values = ordered(signature.names, args, kwargs)
+        number = self.executable.entries[func_name]
+        return invoke(
+            self._engine,
+            lambda given: self._engine.run(number, given),
+            signature.names,
+            signature.types,
+            values,
+        )
+
+    def set_input(self, func_name: str, *args: Any, **kwargs: Any) -> None:
+        """Set the arguments of `func_name` for the runs to come, all of them, in order or by name.
+
+        Raises `InputError` for an unknown function, and for missing and unknown arguments.
+        """
+        names = self.executable.signature(func_name).names
+        self._inputs[func_name] = ordered(names, args, kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """`invoke` ``@main``; `get_outputs` gives its result again."""
+        self._result = self.invoke("main", *args, **kwargs)
+        return self._result
+
+    def get_outputs(self) -> list[Any]:
+        """The results of the last `run`: the fields of a tuple, or the one result there is."""
+        return list(self._result) if isinstance(self._result, tuple) else [self._result]
+
+    def benchmark(
+        self, *args: Any, func_name: str = "main", repeat: int = 5, number: int = 5
+    ) -> list[float]:
+        """Seconds that a call of `func_name` takes: `repeat` means over `number` calls each."""
+        seconds = []
+        for _ in range(repeat):
+            start = time.perf_counter()
+            for _ in range(number):
+                self.invoke(func_name, *args)
+            seconds.append((time.perf_counter() - start) / number)
+        return seconds
+
+
+def ordered(names: Sequence[str], args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+    """Positional and named arguments in the order of the parameters called `names`."""
+    rest = [n for n in names if n not in named]
+    if len(args) != len(rest) or len(rest) + len(named) != len(names):
+        raise missing_arguments(names, len(args), list(named))
+    values = iter(args)
+    return [named[n] if n in named else next(values) for n in names]
 
 
 class VMExecutor:
@@ -99,70 +140,34 @@ class VMExecutor:
         target: Any = None,
         params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
     ) -> None:
+        if device is not None and not isinstance(device, Device):
+            raise InputError(f"expected a device, such as relay.cpu(0), not {device!r}")
         self.mod = IRModule() if mod is None else mod
+        self.device = device
         self.target = target
         self.params = dict(params or {})
 
     def evaluate(self, expr: Expr | None = None, binds: Mapping[Var, Any] | None = None) -> Any:
-        """`expr`, by default ``@main``: a function as a Python callable, else its value."""
-        values: Sequence[Any] = ()
+        """`expr`, by default ``@main``: a function as a Python callable, else its value.
+
+        `binds` gives values to free variables of `expr`. Raises what `compile` raises, and
+        `InputError` for unfit values in `binds`.
+        """
+        values = dict(binds or {})
         if expr is None or (isinstance(expr, GlobalVar) and expr.name_hint == "main"):
-            module = bind_params(self.mod, self.params)
-        elif isinstance(expr, GlobalVar):
-            module = self.mod.with_function("main", self.mod[expr])
-        elif isinstance(expr, Function):
-            module = self.mod.with_function("main", expr)
-        else:
-            bound = dict(binds or {})
-            module = self.mod.with_function("main", Function(list(bound), expr))
-            values = tuple(bound.values())
-        executable = compile(module, self.target)
-        machine = VirtualMachine(executable)
-        main = module["main"]
+            return self._callable(bind_params(self.mod, self.params))
+        if isinstance(expr, GlobalVar):
+            return self._callable(self.mod.with_function("main", self.mod[expr]))
+        if isinstance(expr, Function) and not values:
+            return self._callable(self.mod.with_function("main", expr))
+        closed = self.mod.with_function("main", Function(list(values), expr))
+        return self._callable(closed)(*values.values())
+
+    def _callable(self, module: IRModule) -> Any:
+        machine = VirtualMachine(compile(module, self.target), self.device)
 
         def call(*arguments: Any, **named: Any) -> Any:
-            ordered = _ordered(main.params, arguments, named)
-            types = [p.type_annotation for p in main.params]
-            given = [to_value(v, t) for v, t in zip(ordered, types, strict=True)]
-            return from_value(machine.invoke("main", given), machine)
+            """Call the function with arrays, by position or by name."""
+            return machine.invoke("main", *arguments, **named)
 
-        is_function = expr is None or isinstance(expr, GlobalVar | Function)
-        return call if is_function else call(*values)
-
-
-def _ordered(
-    params: Sequence[Var], arguments: Sequence[Any], named: Mapping[str, Any]
-) -> list[Any]:
-    """Positional and named arguments in the order of the parameters."""
-    names = [p.name_hint for p in params]
-    rest = names[len(arguments) :]
-    if len(arguments) > len(names) or set(named) != set(rest):
-        raise InputError(
-            f"expected the arguments ({', '.join(names) or 'none'}), found {len(arguments)} by "
-            f"position and ({', '.join(named) or 'none'}) by name"
-        )
-    return [*arguments, *(named[n] for n in rest)]
-
-
-def from_value(value: Value, machine: VirtualMachine) -> Any:
-    """A value of the machine as users see it: arrays, tuples, data, references, callables."""
-    match value:
-        case Tensor():
-            return NDArray(value.numpy(), value.dtype)
-        case tuple():
-            return tuple(from_value(v, machine) for v in value)
-        case Data(tag, fields):
-            constructor = machine.executable.constructors[tag]
-            return ConstructorValue(constructor, tuple(from_value(f, machine) for f in fields))
-        case Reference(inner):
-            return RefValue(from_value(inner, machine))
-        case Closure():
-            return _callable(value, machine)
-
-
-def _callable(closure: Closure, machine: VirtualMachine) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        given = [to_value(a) for a in arguments]
-        return from_value(machine.call(closure, given), machine)
-
-    return call
+        return call

@@ -17,10 +17,10 @@ from relay.executor.vm.instructions import (
     AnyInstruction,
     Fatal,
     GetField,
-    Goto,
     Invoke,
     InvokeClosure,
     InvokeGraph,
+    Jump,
     JumpUnless,
     JumpUnlessTag,
     LoadConst,
@@ -29,8 +29,11 @@ from relay.executor.vm.instructions import (
     RefRead,
     RefWrite,
     Ret,
+    TailInvoke,
+    TailInvokeClosure,
     VMFunction,
 )
+from relay.executor.vm.liveness import allocate
 from relay.ir import reference
 from relay.ir.adt import Constructor
 from relay.ir.expr import (
@@ -50,10 +53,10 @@ from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.patterns import Pattern, PatternConstructor, PatternTuple, PatternVar
-from relay.ir.types import TensorType, TupleType, Type
-from relay.ir.visit import free_vars, use_counts, used_children
+from relay.ir.types import GlobalTypeVar, TensorType, TupleType, Type
+from relay.ir.visit import free_vars, post_order_all, use_counts, used_children
 from relay.support.errors import InternalError, UnsupportedError
-from relay.transform.base import Sequential
+from relay.transform.defuse_ops import DefuseOps
 from relay.transform.fold_constant import FoldConstant
 from relay.transform.infer_type import InferType
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
@@ -64,14 +67,17 @@ _Steps: TypeAlias = "Generator[_Steps, None, None]"
 
 
 @dataclass
-class Program:
-    """Functions by number (``@main`` by name), graphs as functions still to compile, constants."""
+class CompiledModule:
+    """Functions by number (global ones by name), graphs as functions still to compile, constants,
+
+    constructors by number.
+    """
 
     functions: list[VMFunction] = field(default_factory=list)
     entries: dict[str, int] = field(default_factory=dict)
     graphs: list[Function] = field(default_factory=list)
-    constants: list[Constant] = field(default_factory=list)
-    constructors: dict[int, Constructor] = field(default_factory=dict)
+    constants: dict[Constant, int] = field(default_factory=dict)
+    constructors: list[Constructor] = field(default_factory=list)
 
 
 def normalize(module: IRModule) -> IRModule:
@@ -79,27 +85,35 @@ def normalize(module: IRModule) -> IRModule:
     passes = (
         RemoveUnusedFunctions(),  # nothing below has to look at what nobody calls
         InferType(),  # graphs are typed functions
+        DefuseOps(),  # graphs are fused anew, over what one scope computes
         SimplifyInference(expand_norms=False),  # batch norm has several results: expand it here
         FoldConstant(),  # what folds to a constant needs no graph
         ToANormalForm(),  # evaluation order made explicit, one operation a binding
         InferType(),
     )
-    return Sequential(passes, name="vm_pipeline")(module)
+    for step in passes:  # not a `Sequential`: whatever the level, all of this is needed
+        module = step(module)
+    return module
 
 
-def compile_module(module: IRModule) -> Program:
+def compile_module(module: IRModule) -> CompiledModule:
     """The program of a module in A-normal form.
 
     Raises `UnsupportedError` naming the operators that have no compiled form.
     """
-    program = Program()
+    _check_operators(module)
+    program = CompiledModule()
+    program.constructors = [
+        c for data in module.type_definitions.values() for c in data.constructors
+    ]
     pending: list[_FunctionCompiler] = []
     numbers: dict[str, int] = {}
     for variable in sorted(module.functions, key=lambda v: v.name_hint):
         numbers[variable.name_hint] = len(numbers)
     program.entries = dict(numbers)
     program.functions = [VMFunction(name, (), 0, ()) for name in numbers]
-    shared = _Shared(program, numbers, pending)
+    tags = {(c.belong_to, c.name_hint): k for k, c in enumerate(program.constructors)}
+    shared = _Shared(program, numbers, tags, pending)
     for variable, function in module.functions.items():
         number = numbers[variable.name_hint]
         pending.append(_FunctionCompiler(shared, number, variable.name_hint, function, ()))
@@ -108,12 +122,26 @@ def compile_module(module: IRModule) -> Program:
     return program
 
 
+def _check_operators(module: IRModule) -> None:
+    """Raise `UnsupportedError` naming all operators of `module` that have no compiled form."""
+    missing: dict[str, str] = {}
+    for node in post_order_all(module.functions.values()):
+        if isinstance(node, Call) and isinstance(node.op, Op) and not _is_compiled(node):
+            missing.setdefault(node.op.name, _why_missing(node))
+    if missing:
+        found = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
+        raise UnsupportedError(
+            f'these operators have no compiled form: {found}. The executor "debug" runs them'
+        )
+
+
 @dataclass
 class _Shared:
     """What all function compilers write to."""
 
-    program: Program
+    program: CompiledModule
     numbers: Mapping[str, int]
+    tags: Mapping[tuple[GlobalTypeVar, str], int]
     pending: "list[_FunctionCompiler]"
 
     def add_function(self, name: str, function: Function, captured: Sequence[Var]) -> int:
@@ -125,8 +153,12 @@ class _Shared:
 
     def add_constant(self, constant: Constant) -> int:
         """The number of a constant."""
-        self.program.constants.append(constant)
-        return len(self.program.constants) - 1
+        constants = self.program.constants
+        return constants.setdefault(constant, len(constants))
+
+    def tag(self, constructor: Constructor) -> int:
+        """The number of a constructor."""
+        return self.tags[constructor.belong_to, constructor.name_hint]
 
     def add_graph(self, graph: Function) -> int:
         """The number of a graph."""
@@ -138,8 +170,7 @@ class _Shared:
 class _Segment:
     """Operator calls in a row, that will become one graph."""
 
-    bindings: list[tuple[Var, Expr]] = field(default_factory=list)
-    defined: set[Var] = field(default_factory=set)
+    bindings: dict[Var, Expr] = field(default_factory=dict)
 
 
 class _FunctionCompiler:
@@ -174,9 +205,8 @@ class _FunctionCompiler:
             else:
                 stack.append(inner)
         names = tuple(v.name_hint for v in self.params)
-        self.shared.program.functions[self.number] = VMFunction(
-            self.name, names, self.count, tuple(self.code)
-        )
+        code, registers = allocate(self.code, len(names))
+        self.shared.program.functions[self.number] = VMFunction(self.name, names, registers, code)
 
     # ------------------------------------------------------------------ registers
 
@@ -186,7 +216,7 @@ class _FunctionCompiler:
 
     def _register(self, atom: Expr) -> int:
         """The register that holds an atom: a variable, constant, global or constructor."""
-        if isinstance(atom, Var) and atom in self.segment.defined:
+        if isinstance(atom, Var) and atom in self.segment.bindings:
             self._flush()
         found = self.registers.get(atom)
         if found is not None:
@@ -212,8 +242,7 @@ class _FunctionCompiler:
 
     def _constructor_function(self, register: int, constructor: Constructor) -> None:
         """A constructor as a function value (or its value, where it has no fields)."""
-        tag = constructor.tag
-        self.shared.program.constructors[tag] = constructor
+        tag = self.shared.tag(constructor)
         fields = tuple(range(len(constructor.inputs)))
         if not fields:
             self.code.append(AllocData(register, tag, ()))
@@ -233,15 +262,36 @@ class _FunctionCompiler:
         segment, self.segment = self.segment, _Segment()
         if not segment.bindings:
             return
+        tuples, results = self._results(segment)
+        if results:
+            self._graph(segment, results)
+        for variable in tuples:
+            value = segment.bindings[variable]
+            assert isinstance(value, Tuple)
+            fields = self._registers_of(value.fields)
+            self.registers[variable] = self._fresh()
+            self.code.append(AllocTuple(self.registers[variable], fields))
+
+    def _results(self, segment: _Segment) -> tuple[list[Var], list[Var]]:
+        """What is used after a segment: tuples made in it, and what its graph has to compute."""
         inside: Counter[Expr] = Counter()
-        for _, value in segment.bindings:
+        for value in segment.bindings.values():
             inside.update(c for c in used_children(value) if isinstance(c, Var))
-        results = [v for v, _ in segment.bindings if self.uses[v] > inside[v]]
-        if not results:
-            return
+        needed = [v for v in segment.bindings if self.uses[v] > inside[v]]
+        tuples = [v for v in needed if isinstance(segment.bindings[v], Tuple)]
+        # A tuple is put together outside: no tensor is copied because it is a part of it.
+        computed = dict.fromkeys(v for v in needed if v not in set(tuples))
+        for variable in tuples:
+            for atom in used_children(segment.bindings[variable]):
+                if isinstance(atom, Var) and atom in segment.bindings:
+                    computed.setdefault(atom)
+        return tuples, list(computed)
+
+    def _graph(self, segment: _Segment, results: Sequence[Var]) -> None:
+        """One graph for a segment, and the instruction that runs it."""
         leaves = [leaf for v in results for leaf in _leaves(v)]
         body: Expr = leaves[0] if len(leaves) == 1 else Tuple(leaves)
-        for variable, value in reversed(segment.bindings):
+        for variable, value in reversed(segment.bindings.items()):
             body = Let(variable, value, body)
         params: list[Var] = []
         args: list[int] = []
@@ -295,8 +345,7 @@ class _FunctionCompiler:
 
     def _bind(self, variable: Var, value: Expr) -> _Steps:
         if self._joins_segment(value):
-            self.segment.bindings.append((variable, value))
-            self.segment.defined.add(variable)
+            self.segment.bindings[variable] = value
             return
         register = self._fresh()
         yield from self._value(value, register, variable)
@@ -307,17 +356,17 @@ class _FunctionCompiler:
         if isinstance(value, Call):
             return isinstance(value.op, Op) and _is_compiled(value)
         if isinstance(value, TupleGetItem):
-            return value.tuple_value in self.segment.defined
+            return value.tuple_value in self.segment.bindings
         if isinstance(value, Tuple) and value.fields:
             # A tuple of tensors may be what an operator takes: it is dataflow as well.
-            tensors = (isinstance(f.checked_type, TensorType) for f in value.fields)
-            return bool(self.segment.bindings) and all(tensors)
+            inside = any(f in self.segment.bindings for f in value.fields)
+            return inside and all(isinstance(f.checked_type, TensorType) for f in value.fields)
         return False
 
     def _finish(self, expr: Expr, result: int | None) -> _Steps:
         """The last expression of a scope."""
         if result is None and isinstance(expr, Call) and not isinstance(expr.op, Op | Constructor):
-            self._call(expr, self._fresh(), tail=True)
+            self._call(expr, None)
             return
         if isinstance(expr, If):
             yield from self._if(expr, result)
@@ -339,7 +388,7 @@ class _FunctionCompiler:
         if self._joins_segment(expr):
             variable = Var("result", expr.checked_type)
             self.uses[variable] = 1
-            self.segment.bindings.append((variable, expr))
+            self.segment.bindings[variable] = expr
             self._flush()
             return self.registers[variable]
         register = self._fresh()
@@ -357,7 +406,7 @@ class _FunctionCompiler:
             case Match():
                 yield from self._match(value, dst)
             case Call():
-                self._call(value, dst, tail=False)
+                self._call(value, dst)
             case Tuple():
                 self.code.append(AllocTuple(dst, self._registers_of(value.fields)))
             case TupleGetItem():
@@ -379,35 +428,33 @@ class _FunctionCompiler:
     def _registers_of(self, atoms: Sequence[Expr]) -> tuple[int, ...]:
         return tuple(self._register(a) for a in atoms)
 
-    def _call(self, call: Call, dst: int, tail: bool) -> None:
-        if isinstance(call.op, Op):
-            raise UnsupportedError(
-                f"the operator {call.op.name} has no compiled form: {_why_missing(call)}. "
-                'The executor "debug" runs it'
-            )
+    def _call(self, call: Call, dst: int | None) -> None:
+        """A call whose result goes to register `dst`, or is that of the function if None."""
         args = self._registers_of(call.args)
         if isinstance(call.op, Constructor):
-            self.shared.program.constructors[call.op.tag] = call.op
-            self.code.append(AllocData(dst, call.op.tag, args))
+            assert dst is not None, "constructors make values, they are not called last"
+            self.code.append(AllocData(dst, self.shared.tag(call.op), args))
             return
         if isinstance(call.op, GlobalVar):
-            self._flush()
             number = self.shared.numbers[call.op.name_hint]
-            self.code.append(Invoke(dst, number, args, tail))
+            self._flush()
+            self.code.append(TailInvoke(number, args) if dst is None else Invoke(dst, number, args))
             return
         closure = self._register(call.op)
         self._flush()
-        self.code.append(InvokeClosure(dst, closure, args, tail))
+        self.code.append(
+            TailInvokeClosure(closure, args) if dst is None else InvokeClosure(dst, closure, args)
+        )
 
     def _closure(self, function: Function, dst: int, name: Var | None) -> None:
-        """A local function: its free variables are captured; one that calls itself captures it."""
-        captured = free_vars(function)
-        number = self.shared.add_function(
-            f"{self.name}.{name.name_hint if name else 'fn'}", function, captured
-        )
-        itself = captured.index(name) if name is not None and name in captured else None
-        registers = tuple(dst if v is name else self._register(v) for v in captured)
-        self.code.append(AllocClosure(dst, number, registers, itself))
+        """A local function: its free variables are captured; one that calls itself comes first."""
+        free = free_vars(function)
+        recursive = name is not None and name in free
+        captured = [v for v in free if v is not name]
+        params = [name, *captured] if name is not None and recursive else captured
+        label = f"{self.name}.{name.name_hint if name else 'fn'}"
+        number = self.shared.add_function(label, function, params)
+        self.code.append(AllocClosure(dst, number, self._registers_of(captured), recursive))
 
     # ------------------------------------------------------------------ branches
 
@@ -423,7 +470,7 @@ class _FunctionCompiler:
         yield self._scope(expr.false_branch, result)
         self.registers = known
         if skip is not None:
-            self.code[skip] = Goto(len(self.code) - skip)
+            self.code[skip] = Jump(len(self.code) - skip)
 
     def _placeholder(self) -> int:
         """The place of a jump whose target is not known yet."""
@@ -438,14 +485,17 @@ class _FunctionCompiler:
         for clause in expr.clauses:
             tests = self._test(clause.lhs, data)
             yield self._scope(clause.rhs, result)
+            if not tests:
+                break  # what comes after a pattern that always matches is never reached
             if result is not None:
                 ends.append(self._placeholder())
             for test, (src, tag) in tests.items():
                 self.code[test] = JumpUnlessTag(src, tag, len(self.code) - test)
             self.registers = dict(known)
-        self.code.append(Fatal())
+        else:
+            self.code.append(Fatal())
         for end in ends:
-            self.code[end] = Goto(len(self.code) - end)
+            self.code[end] = Jump(len(self.code) - end)
         self.registers = known
 
     def _test(self, pattern: Pattern, data: int) -> dict[int, tuple[int, int]]:
@@ -457,7 +507,7 @@ class _FunctionCompiler:
             if isinstance(current, PatternVar):
                 self.registers[current.var] = register
             if isinstance(current, PatternConstructor):
-                tests[self._placeholder()] = (register, current.constructor.tag)
+                tests[self._placeholder()] = (register, self.shared.tag(current.constructor))
             if isinstance(current, PatternConstructor | PatternTuple):
                 inner: list[tuple[Pattern, int]] = []
                 for index, part in enumerate(current.patterns):

@@ -1,14 +1,7 @@
-"""A compiled program of the virtual machine: functions, constants, and graphs as machine code.
+"""A compiled program of the virtual machine: functions, constants, and graphs as machine code."""
 
-A graph whose shapes are all known is compiled ahead of time. One with sizes that are known only at
-run time is compiled when it first meets arguments of certain shapes, and kept: `compilations` lists
-every such event, and a program made with ``specialise=False`` refuses it.
-"""
-
-import ctypes
-import math
-import threading
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,124 +9,264 @@ import numpy.typing as npt
 
 from relay import dtypes
 from relay.codegen.llvm.entry import SYMBOL
-from relay.executor.build import build
+from relay.codegen.llvm.host import host_target
+from relay.codegen.llvm.jit import link
+from relay.executor.archive import check_host
 from relay.executor.graph import GraphFactory
+from relay.executor.vm.artifact import GraphRecord, ProgramArtifact, read, write
+from relay.executor.vm.graphs import DynamicGraph, Graph
 from relay.executor.vm.instructions import VMFunction
+from relay.executor.vm.text import Program, parse, program_text
 from relay.executor.vm.values import Tensor
-from relay.ir.adt import Constructor
-from relay.ir.expr import Function, Let, Tuple, TupleGetItem, Var
+from relay.executor.vm.verify import verify
+from relay.infer.text import parse as parse_relay
+from relay.ir.adt import Constructor, TypeData
+from relay.ir.expr import Function, Tuple, Var
 from relay.ir.module import IRModule
-from relay.ir.types import TensorType, flatten_tensor_types
-from relay.ir.visit import post_order, substitute
-from relay.support.errors import InternalError, UnsupportedError
+from relay.ir.types import GlobalTypeVar, Type, TypeVar
+from relay.support.errors import ArtifactError, InputError, RelayError
 from relay.target import Target
 
-_ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
+@dataclass(frozen=True)
+class Signature:
+    """Names and types of the parameters of a global function, and its type parameters."""
 
-class Graph:
-    """Machine code of one graph: its entry, what its results are, the constants it reads."""
+    names: tuple[str, ...]
+    types: tuple[Type, ...]
+    type_params: tuple[TypeVar, ...] = ()
 
-    def __init__(self, factory: GraphFactory) -> None:
-        self.factory = factory
-        self.entry: Callable[..., None] = _ENTRY(factory.library[SYMBOL])
-        self.arena_bytes = factory.arena_bytes
-        self.output_specs = [
-            (spec.shape, spec.dtype, _nbytes(spec.shape, spec.dtype)) for spec in factory.outputs
-        ]
-        addresses = [c.ctypes.data for c in factory.constants]
-        self._constants = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
-        self.constants = ctypes.addressof(self._constants)
+    @staticmethod
+    def of(function: Function) -> "Signature":
+        """The signature of a typed function."""
+        names = tuple(p.name_hint for p in function.params)
+        types = tuple(p.checked_type for p in function.params)
+        return Signature(names, types, tuple(function.type_params))
 
-    def specialise(self, arguments: Sequence[Tensor]) -> "Graph":
-        """The machine code for `arguments`: this, whatever they are."""
-        return self
-
-
-def _nbytes(shape: Sequence[int], dtype: str) -> int:
-    return math.prod(shape) * dtypes.itemsize(dtype)
-
-
-@dataclass
-class DynamicGraph:
-    """A graph with sizes unknown until run time; compiled for each combination that it meets."""
-
-    function: Function
-    target: Target
-    compilations: list[str]
-    allowed: bool = True
-    known: dict[tuple[tuple[int, ...], ...], Graph] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def specialise(self, arguments: Sequence[Tensor]) -> Graph:
-        """The machine code for the shapes of `arguments`, compiled unless they have been met."""
-        shapes = tuple(t.shape for t in arguments)
-        graph = self.known.get(shapes)
-        if graph is not None:
-            return graph
-        with self.lock:
-            if shapes not in self.known:
-                self.known[shapes] = self._compile(shapes)
-        return self.known[shapes]
-
-    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Graph:
-        types = flatten_tensor_types(Tuple(self.function.params).checked_type)
-        concrete = [
-            Var(p.name_hint, TensorType(shape, type_.dtype))
-            for p, shape, type_ in zip(self.function.params, shapes, types, strict=True)
-        ]
-        shown = ", ".join(str(v.type_annotation) for v in concrete)
-        if not self.allowed:
-            raise UnsupportedError(
-                f"a graph has to be compiled for arguments ({shown}), but this program was made "
-                "with specialise=False"
-            )
-        self.compilations.append(shown)
-        return compile_graph(_retyped(self.function, concrete), self.target)
-
-
-def _retyped(function: Function, params: Sequence[Var]) -> Function:
-    """`function` with other parameters, and types inside derived from theirs."""
-    body = substitute(function.body, dict(zip(function.params, params, strict=True)))
-    bound = [n.variable for n in post_order(body) if isinstance(n, Let)]
-    fresh = {v: Var(v.name_hint) for v in bound}
-    return Function(params, substitute(body, fresh))
-
-
-def compile_graph(function: Function, target: Target) -> Graph:
-    """Compile straight-line dataflow of known shapes."""
-    return Graph(build(IRModule.from_expr(function), target))
-
-
-def is_static(function: Function) -> bool:
-    """Whether all tensors in a graph have known shapes."""
-    for node in post_order(function):
-        if isinstance(node, Function | Tuple | TupleGetItem):
-            continue
-        try:
-            types = flatten_tensor_types(node.checked_type)
-        except ValueError:
-            raise InternalError(f"a graph contains a value of type {node.checked_type}") from None
-        if not all(t.is_static for t in types):
-            return False
-    return True
+    def function(self) -> Function:
+        """A function that has this signature and does nothing."""
+        params = [Var(n, t) for n, t in zip(self.names, self.types, strict=True)]
+        return Function(params, Tuple(()), None, self.type_params)
 
 
 @dataclass
 class VMExecutable:
-    """What `relay.vm.compile` returns; `VirtualMachine` runs it, several at once if need be."""
+    """What `relay.vm.compile` returns; `VirtualMachine` runs it, several at once if need be.
+
+    `functions` are numbered; `entries` gives the numbers of the global ones by name. `constants`
+    are arrays in aligned memory, `constant_dtypes` their data types. `constructors` are numbered
+    as they occur in `type_definitions`. `compilations` lists the shapes for which graphs were
+    compiled while the program ran.
+    """
 
     functions: tuple[VMFunction, ...]
-    entries: dict[str, int]
+    entries: Mapping[str, int]
+    signatures: Mapping[str, Signature]
     graphs: tuple[Graph | DynamicGraph, ...]
     constants: tuple[npt.NDArray[np.generic], ...]
     constant_dtypes: tuple[str, ...]
-    constructors: dict[int, Constructor]
+    type_definitions: Mapping[GlobalTypeVar, TypeData]
     compilations: list[str]
     target: Target
+    constructors: tuple[Constructor, ...] = field(init=False)
+    constant_values: list[Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.constant_values = [
-            Tensor.of(array, dtype)
-            for array, dtype in zip(self.constants, self.constant_dtypes, strict=True)
-        ]
+        definitions = self.type_definitions.values()
+        self.constructors = tuple(c for data in definitions for c in data.constructors)
+        verify(self.program)
+        values = []
+        for array, dtype in zip(self.constants, self.constant_dtypes, strict=True):
+            shared = array.view()
+            shared.flags.writeable = False  # a result may be a constant
+            values.append(Tensor.of(shared, dtype))
+        self.constant_values = values
+
+    @property
+    def program(self) -> Program:
+        """The bytecode, and what it may refer to."""
+        return Program(
+            functions=self.functions,
+            entries=dict(self.entries),
+            graphs=tuple(g.arity for g in self.graphs),
+            constants=len(self.constants),
+            constructors=tuple((c.name_hint, len(c.inputs)) for c in self.constructors),
+        )
+
+    @property
+    def globals(self) -> list[str]:
+        """The names of the functions that can be invoked."""
+        return list(self.entries)
+
+    @property
+    def bytecode(self) -> str:
+        """The instructions as text; `relay.executor.vm.text.parse` reads it."""
+        return program_text(self.program)
+
+    def get_function_params(self, name: str) -> list[str]:
+        """The names of the parameters of the function `name`."""
+        return list(self.signature(name).names)
+
+    def signature(self, name: str) -> Signature:
+        """The parameters of the global function `name`; raises `InputError` for an unknown one."""
+        found = self.signatures.get(name)
+        if found is None:
+            known = ", ".join(f"@{n}" for n in self.entries) or "none"
+            raise InputError(f"there is no function @{name}; the functions are: {known}")
+        return found
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write this program to the file `path` (by custom ``model.rlyvm``), for `load`.
+
+        What was compiled while it ran is not written. Raises `ArtifactError` when the file cannot
+        be written; an old file is then left as it was.
+        """
+        write(_to_artifact(self), path)
+
+    def __str__(self) -> str:
+        return self.bytecode
+
+
+def missing_arguments(names: Sequence[str], found: int, named: Sequence[str]) -> InputError:
+    """The error for arguments that are not those called `names`."""
+    return InputError(
+        f"expected the arguments ({', '.join(names) or 'none'}), found {found} by "
+        f"position and ({', '.join(named) or 'none'}) by name"
+    )
+
+
+# ---------------------------------------------------------------------- files
+
+
+def _to_artifact(executable: VMExecutable) -> ProgramArtifact:
+    objects: dict[bytes, int] = {}
+    symbols: list[str] = []
+    constants: dict[tuple[int, tuple[int, ...], str], int] = {}
+    arrays: list[npt.NDArray[np.generic]] = []
+
+    def placed_object(symbol: str, image: bytes) -> int:
+        if image not in objects:
+            objects[image] = len(objects)
+            symbols.append(symbol)
+        return objects[image]
+
+    def placed_constant(array: npt.NDArray[np.generic]) -> int:
+        key = (array.ctypes.data, array.shape, array.dtype.name)
+        if key not in constants:
+            constants[key] = len(constants)
+            arrays.append(array)
+        return constants[key]
+
+    def record(graph: Graph | DynamicGraph) -> GraphRecord | None:
+        if isinstance(graph, DynamicGraph):
+            return None
+        factory = graph.factory
+        names = (*factory.kernel_names, SYMBOL)
+        return GraphRecord(
+            kernels=factory.kernel_names,
+            objects=tuple(map(placed_object, names, factory.objects)),
+            constants=tuple(map(placed_constant, factory.constants)),
+            inputs=factory.inputs,
+            outputs=factory.outputs,
+            arena_bytes=factory.arena_bytes,
+            steps=factory.steps,
+        )
+
+    graphs = tuple(record(graph) for graph in executable.graphs)
+    places = [placed_constant(t.numpy()) for t in executable.constant_values]
+    return ProgramArtifact(
+        target=executable.target,
+        specialise=all(g.allowed for g in executable.graphs if isinstance(g, DynamicGraph)),
+        bytecode=executable.bytecode,
+        relay_text=_relay_text(executable),
+        objects=tuple(zip(symbols, objects, strict=True)),
+        constants=tuple(arrays),
+        values=tuple(zip(places, executable.constant_dtypes, strict=True)),
+        graphs=graphs,
+    )
+
+
+def _relay_text(executable: VMExecutable) -> str:
+    """The parts of a program that are Relay: types, signatures, graphs to compile at run time."""
+    module = IRModule(type_definitions=executable.type_definitions)
+    for number, (name, _) in enumerate(executable.entries.items()):
+        module[f"signature_{number}"] = executable.signatures[name].function()
+    for number, graph in enumerate(executable.graphs):
+        if isinstance(graph, DynamicGraph):
+            module[f"graph_{number}"] = graph.function
+    return module.astext()
+
+
+def load(path: str | os.PathLike[str]) -> VMExecutable:
+    """The program that `VMExecutable.save` wrote to the file `path`, ready to run.
+
+    Nothing is compiled; constants are mapped from the file. A file holds machine code: load only
+    what you would run. Raises `ArtifactError` for a file that is missing, foreign, cut off or
+    changed, and for one compiled for another machine, saying which CPU features are missing here.
+    """
+    artifact = read(path)
+    try:
+        check_host(artifact.target, host_target())
+        return _from_artifact(artifact)
+    except (RelayError, RuntimeError, ValueError) as error:
+        reason = error.message if isinstance(error, RelayError) else str(error)
+        raise ArtifactError(f"{os.fspath(path)} cannot be used: {reason}") from error
+
+
+def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
+    program = parse(artifact.bytecode)
+    module = parse_relay(artifact.relay_text, "program.rly")
+    compilations: list[str] = []
+    graphs: list[Graph | DynamicGraph] = []
+    for number, record in enumerate(artifact.graphs):
+        if record is None:
+            function = module[f"graph_{number}"]
+            graphs.append(
+                DynamicGraph(function, artifact.target, compilations, artifact.specialise)
+            )
+        else:
+            graphs.append(_linked(record, artifact))
+    signatures = {
+        name: Signature.of(module[f"signature_{number}"])
+        for number, name in enumerate(program.entries)
+    }
+    executable = VMExecutable(
+        functions=program.functions,
+        entries=program.entries,
+        signatures=signatures,
+        graphs=tuple(graphs),
+        constants=tuple(_stored_as(artifact.constants[k], dtype) for k, dtype in artifact.values),
+        constant_dtypes=tuple(dtype for _, dtype in artifact.values),
+        type_definitions=module.type_definitions,
+        compilations=compilations,
+        target=artifact.target,
+    )
+    if executable.program != program:
+        raise ArtifactError("its bytecode does not go with its graphs, constants or data types")
+    for name, signature in signatures.items():
+        if program.functions[program.entries[name]].params != signature.names:
+            raise ArtifactError(f"the signature of @{name} does not go with its bytecode")
+    return executable
+
+
+def _linked(record: GraphRecord, artifact: ProgramArtifact) -> Graph:
+    objects = tuple(artifact.objects[k][1] for k in record.objects)
+    return Graph(
+        GraphFactory(
+            target=artifact.target,
+            objects=objects,
+            constants=tuple(artifact.constants[k] for k in record.constants),
+            inputs=record.inputs,
+            outputs=record.outputs,
+            arena_bytes=record.arena_bytes,
+            library=link(list(dict.fromkeys(objects)), [SYMBOL]),
+            kernel_names=record.kernels,
+            steps=record.steps,
+        )
+    )
+
+
+def _stored_as(array: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.generic]:
+    if dtypes.to_numpy(dtype) != array.dtype:
+        raise ArtifactError(f"a constant of type {dtype} is stored as {array.dtype}")
+    return array

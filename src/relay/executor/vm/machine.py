@@ -1,14 +1,14 @@
-"""The virtual machine: runs a program's instructions, with a stack of its own.
+"""The engine of the virtual machine: runs a program's instructions, with a stack of its own.
 
-A machine may be used from several threads at once: what an activation needs is its own, and scratch
+An engine may be used from several threads at once: what an activation needs is its own, and scratch
 memory for graphs is kept for each thread.
 """
 
-import ctypes
 import threading
 from collections.abc import Sequence
+from typing import Never
 
-from relay.executor.vm.executable import Graph, VMExecutable
+from relay.executor.vm.executable import VMExecutable
 from relay.executor.vm.instructions import (
     AllocClosure,
     AllocData,
@@ -16,18 +16,21 @@ from relay.executor.vm.instructions import (
     AnyInstruction,
     Fatal,
     GetField,
-    Goto,
     Invoke,
     InvokeClosure,
     InvokeGraph,
+    Jump,
     JumpUnless,
     JumpUnlessTag,
+    Kill,
     LoadConst,
     Move,
     RefCreate,
     RefRead,
     RefWrite,
     Ret,
+    TailInvoke,
+    TailInvokeClosure,
 )
 from relay.executor.vm.values import Closure, Data, Reference, Registers, Tensor, Value
 from relay.runtime.memory import aligned_empty
@@ -47,7 +50,7 @@ class _Frame:
         self.result = result
 
 
-class VirtualMachine:
+class Engine:
     """Runs the functions of a compiled program."""
 
     def __init__(self, executable: VMExecutable) -> None:
@@ -57,30 +60,16 @@ class VirtualMachine:
         self._graphs = executable.graphs
         self._scratch = threading.local()
 
-    def invoke(self, name: str, arguments: Sequence[Value]) -> Value:
-        """The value of the global function `name` applied to `arguments`.
-
-        Raises `InputError` for an unknown function or a wrong number of arguments, and `RelayError`
-        where a ``match?`` has no clause for a value.
-        """
-        number = self.executable.entries.get(name)
-        if number is None:
-            known = ", ".join(f"@{n}" for n in self.executable.entries)
-            raise InputError(f"there is no function @{name}; the functions are {known}")
-        function = self._functions[number]
-        if len(arguments) != len(function.params):
-            raise InputError(
-                f"@{name} takes {len(function.params)} arguments "
-                f"({', '.join(function.params) or 'none'}), found {len(arguments)}"
-            )
-        return self.run(number, arguments)
-
     def call(self, closure: Closure, arguments: Sequence[Value]) -> Value:
         """The value of `closure` applied to `arguments`."""
-        return self.run(closure.function, (*closure.captured, *arguments))
+        return self.run(closure.function, (*closure.arguments(), *arguments))
 
     def run(self, number: int, arguments: Sequence[Value]) -> Value:
-        """The value of function `number` applied to all of its `arguments`."""
+        """The value of function `number` applied to all of its `arguments`.
+
+        Raises `InputError` for a wrong number of arguments or unfit ones, and `RelayError` where a
+        ``match?`` has no clause for a value.
+        """
         ensure_started()
         frame = self._frame(number, arguments, -1)
         stack: list[_Frame] = []
@@ -93,35 +82,40 @@ class VirtualMachine:
                     self._invoke_graph(instruction, registers)
                 case JumpUnless(cond, offset):
                     tested = registers[cond]
-                    assert isinstance(tested, Tensor)
+                    if not isinstance(tested, Tensor):
+                        _unfit("a condition", tested)
                     if not tested.truth():
                         frame.pc += offset - 1
-                case Invoke(dst, function, args, tail):
-                    if not tail:
-                        stack.append(frame)
-                    result = frame.result if tail else dst
-                    frame = self._frame(function, [registers[a] for a in args], result)
-                case InvokeClosure(dst, source, args, tail):
+                case TailInvokeClosure(source, args):
                     closure = registers[source]
-                    assert isinstance(closure, Closure)
-                    if not tail:
-                        stack.append(frame)
-                    result = frame.result if tail else dst
-                    values = (*closure.captured, *(registers[a] for a in args))
-                    frame = self._frame(closure.function, values, result)
+                    if not isinstance(closure, Closure):
+                        _unfit("a function", closure)
+                    values = (*closure.arguments(), *[registers[a] for a in args])
+                    frame = self._frame(closure.function, values, frame.result)
+                case TailInvoke(function, args):
+                    frame = self._frame(function, [registers[a] for a in args], frame.result)
                 case Ret(source):
-                    value = registers[source]
-                    assert value is not None
                     if not stack:
-                        return value
+                        return _present(registers[source])
                     result = frame.result
-                    frame = stack.pop()
+                    frame, value = stack.pop(), registers[source]
                     frame.registers[result] = value
-                case Goto(offset):
+                case Invoke(dst, function, args):
+                    stack.append(frame)
+                    frame = self._frame(function, [registers[a] for a in args], dst)
+                case InvokeClosure(dst, source, args):
+                    closure = registers[source]
+                    if not isinstance(closure, Closure):
+                        _unfit("a function", closure)
+                    stack.append(frame)
+                    values = (*closure.arguments(), *[registers[a] for a in args])
+                    frame = self._frame(closure.function, values, dst)
+                case Jump(offset):
                     frame.pc += offset - 1
                 case JumpUnlessTag(source, tag, offset):
                     data = registers[source]
-                    assert isinstance(data, Data)
+                    if not isinstance(data, Data):
+                        _unfit("data to match", data)
                     if data.tag != tag:
                         frame.pc += offset - 1
                 case _:
@@ -130,32 +124,27 @@ class VirtualMachine:
     def _simple(self, instruction: AnyInstruction, registers: Registers) -> None:
         """Instructions that only move and make values."""
         match instruction:
-            case Move(dst, source):
-                registers[dst] = registers[source]
+            case Kill(dead):
+                for register in dead:
+                    registers[register] = None
             case LoadConst(dst, index):
                 registers[dst] = self._constants[index]
             case GetField(dst, source, index):
-                whole = registers[source]
-                fields = whole.fields if isinstance(whole, Data) else whole
-                assert isinstance(fields, tuple)
-                registers[dst] = fields[index]
+                registers[dst] = _field(registers[source], index)
             case AllocTuple(dst, sources):
                 registers[dst] = _gather(registers, sources)
             case AllocData(dst, tag, sources):
                 registers[dst] = Data(tag, _gather(registers, sources))
-            case AllocClosure(dst, function, captured, itself):
-                registers[dst] = _make_closure(registers, dst, function, captured, itself)
+            case AllocClosure(dst, function, captured, recursive):
+                registers[dst] = Closure(function, _gather(registers, captured), recursive)
+            case Move(dst, source):
+                registers[dst] = registers[source]
             case RefCreate(dst, source):
-                (value,) = _gather(registers, (source,))
-                registers[dst] = Reference(value)
+                registers[dst] = Reference(_present(registers[source]))
             case RefRead(dst, source):
-                cell = registers[source]
-                assert isinstance(cell, Reference)
-                registers[dst] = cell.value
+                registers[dst] = _reference(registers[source]).value
             case RefWrite(source, new):
-                cell = registers[source]
-                assert isinstance(cell, Reference)
-                (cell.value,) = _gather(registers, (new,))
+                _reference(registers[source]).value = _present(registers[new])
             case Fatal():
                 raise RelayError("a match has no clause for the value it was given")
             case _:
@@ -163,45 +152,60 @@ class VirtualMachine:
 
     def _frame(self, number: int, arguments: "Sequence[Value | None]", result: int) -> _Frame:
         function = self._functions[number]
+        if len(arguments) != len(function.params):
+            raise InputError(
+                f"the function {function.name} takes {len(function.params)} arguments, "
+                f"found {len(arguments)}"
+            )
         registers = [*arguments, *([None] * (function.registers - len(arguments)))]
         return _Frame(function.code, registers, result)
 
     def _invoke_graph(self, call: InvokeGraph, registers: Registers) -> None:
-        tensors = [registers[a] for a in call.args]
-        graph = self._graphs[call.graph].specialise(tensors)  # type: ignore[arg-type]
-        pointers = (ctypes.c_void_p * (len(tensors) + 1))(*[t.address for t in tensors])  # type: ignore[union-attr]
-        outputs = [Tensor(*spec) for spec in graph.output_specs]
-        results = (ctypes.c_void_p * (len(outputs) + 1))(*[t.address for t in outputs])
-        graph.entry(pointers, results, graph.constants, self._arena(graph))
-        for dst, tensor in zip(call.dsts, outputs, strict=True):
+        tensors: list[Tensor] = []
+        for source in call.args:
+            value = registers[source]
+            if not isinstance(value, Tensor):
+                _unfit("a tensor", value)
+            tensors.append(value)
+        graph = self._graphs[call.graph].specialise(tensors)
+        results = graph.run(tensors, self._arena(graph.arena_bytes) if graph.arena_bytes else 0)
+        for dst, tensor in zip(call.dsts, results, strict=True):
             registers[dst] = tensor
 
-    def _arena(self, graph: Graph) -> int:
-        """Scratch memory of this thread, large enough for `graph`."""
+    def _arena(self, size: int) -> int:
+        """The address of `size` bytes of this thread's scratch memory."""
         scratch = self._scratch
-        if getattr(scratch, "size", -1) < graph.arena_bytes:
-            scratch.memory = aligned_empty((max(64, graph.arena_bytes),), "uint8")
-            scratch.size = graph.arena_bytes
-            scratch.address = scratch.memory.__array_interface__["data"][0]
+        if getattr(scratch, "size", 0) < size:
+            scratch.memory = aligned_empty((size,), "uint8")
+            scratch.size = size
+            scratch.address = scratch.memory.ctypes.data
         address: int = scratch.address
         return address
 
 
+def _unfit(expected: str, found: "Value | None") -> Never:
+    shown = "nothing" if found is None else f"a {type(found).__name__.lower()}"
+    raise InputError(f"expected {expected}, found {shown}")
+
+
+def _present(value: "Value | None") -> Value:
+    if value is None:
+        raise InternalError("a register is read before it is written")
+    return value
+
+
 def _gather(registers: Registers, sources: Sequence[int]) -> tuple[Value, ...]:
-    values = tuple(registers[s] for s in sources)
-    assert None not in values, "a register is read before it is written"
-    return values  # type: ignore[return-value]
+    return tuple([_present(registers[s]) for s in sources])
 
 
-def _make_closure(
-    registers: Registers,
-    dst: int,
-    function: int,
-    captured: Sequence[int],
-    itself: int | None,
-) -> Closure:
-    closure = Closure(function, ())
-    if itself is not None:
-        registers[dst] = closure
-    closure.captured = _gather(registers, captured)
-    return closure
+def _field(whole: "Value | None", index: int) -> Value:
+    fields = whole.fields if isinstance(whole, Data) else whole
+    if not isinstance(fields, tuple) or index >= len(fields):
+        _unfit(f"something with a field {index}", whole)
+    return fields[index]
+
+
+def _reference(value: "Value | None") -> Reference:
+    if not isinstance(value, Reference):
+        _unfit("a reference", value)
+    return value

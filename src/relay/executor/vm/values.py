@@ -1,7 +1,10 @@
 """Values of the virtual machine: tensors in aligned memory, tuples, data, closures, references."""
 
+import ctypes
+import functools
+import math
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +12,46 @@ import numpy.typing as npt
 from relay import dtypes
 from relay.runtime.memory import ALIGNMENT, aligned_empty, is_aligned
 
+#: Below this many bytes memory comes from `ctypes`, which is quicker than NumPy but clears it.
+_SMALL = 8192
+
+
+class Layout(NamedTuple):
+    """Shape and data type of a tensor, and what it takes to make one."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+    buffer: Any
+    """The `ctypes` array type of a small tensor's memory; None for a large one."""
+
+    def __str__(self) -> str:
+        return f"Tensor[({', '.join(map(str, self.shape))}), {self.dtype}]"
+
+
+@functools.lru_cache(4096)
+def layout(shape: tuple[int, ...], dtype: str) -> Layout:
+    """The layout of tensors of a shape and data type: mostly one object, so that `is` decides."""
+    nbytes = math.prod(shape) * dtypes.itemsize(dtype)
+    buffer = ctypes.c_ubyte * (nbytes + ALIGNMENT) if nbytes <= _SMALL else None
+    return Layout(shape, dtype, nbytes, buffer)
+
 
 @final
 class Tensor:
     """An array in aligned memory, its address at hand; the NumPy view is made when asked for."""
 
-    __slots__ = ("_array", "_raw", "address", "dtype", "shape")
+    __slots__ = ("_array", "_buffer", "address", "layout")
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, nbytes: int) -> None:
-        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-        start = raw.__array_interface__["data"][0]
-        self.address: int = start + -start % ALIGNMENT
-        self.shape = shape
-        self.dtype = dtype
-        self._raw = raw
+    def __init__(self, layout: Layout) -> None:
+        if layout.buffer is None:
+            self._buffer: Any = np.empty(layout.nbytes + ALIGNMENT, np.uint8)
+            start: int = self._buffer.__array_interface__["data"][0]
+        else:
+            self._buffer = layout.buffer()
+            start = ctypes.addressof(self._buffer)
+        self.address = start + -start % ALIGNMENT
+        self.layout = layout
         self._array: npt.NDArray[np.generic] | None = None
 
     @staticmethod
@@ -34,44 +63,59 @@ class Tensor:
             array = copy
         tensor = Tensor.__new__(Tensor)
         tensor.address = array.__array_interface__["data"][0]
-        tensor.shape = array.shape
-        tensor.dtype = dtype
-        tensor._raw = np.empty(0, np.uint8)
+        tensor.layout = layout(array.shape, dtype)
+        tensor._buffer = None
         tensor._array = array
         return tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> str:
+        """The data type."""
+        return self.layout.dtype
 
     def numpy(self) -> npt.NDArray[np.generic]:
         """The elements as a NumPy array that shares the memory."""
         if self._array is None:
-            start = self.address - self._raw.__array_interface__["data"][0]
-            storage = dtypes.to_numpy(self.dtype)
-            nbytes = self._raw.size - ALIGNMENT
-            self._array = self._raw[start : start + nbytes].view(storage).reshape(self.shape)
+            raw = np.frombuffer(self._buffer, np.uint8)
+            start = self.address - raw.__array_interface__["data"][0]
+            part = raw[start : start + self.layout.nbytes].view(dtypes.to_numpy(self.dtype))
+            self._array = part.reshape(self.shape)
         return self._array
 
     def truth(self) -> bool:
-        """The value of a boolean scalar."""
-        if self._array is not None:
-            return bool(self._array)
-        return bool(self._raw[self.address - self._raw.__array_interface__["data"][0]])
+        """Whether the only element is not zero."""
+        if self._array is None and self.layout.buffer is not None and self.layout.nbytes == 1:
+            buffer = self._buffer
+            return bool(buffer[self.address - ctypes.addressof(buffer)])
+        return bool(self.numpy())
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """A value of an algebraic data type."""
+    """A value of an algebraic data type: what constructor number `tag` made of `fields`."""
 
     tag: int
     fields: "tuple[Value, ...]"
 
 
 @final
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Closure:
-    """Function number `function` with its first arguments; `captured` is set once, after making."""
+    """Function number `function` with its first arguments; a `recursive` one is the very first."""
 
     function: int
     captured: "tuple[Value, ...]"
+    recursive: bool = False
+
+    def arguments(self) -> "tuple[Value, ...]":
+        """The first arguments of the function, itself included."""
+        return (self, *self.captured) if self.recursive else self.captured
 
 
 @final

@@ -25,11 +25,12 @@ from relay.op.nn.backward_weight import (
     Conv2DBackwardWeight,
     Conv3DBackwardWeight,
 )
+from relay.op.nn.batch_space import BatchToSpaceND, SpaceToBatchND
 from relay.op.nn.convolution import Conv1D, Conv2D, Conv2DNCHWc, Conv3D, DepthwiseConv2DNCHWc
 from relay.op.nn.dense import BatchMatmul, BiasAdd, Dense, Matmul
 from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, SpaceToDepth, Upsampling
 from relay.op.nn.loss import CrossEntropy, CrossEntropyWithLogits
-from relay.op.nn.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, L2Normalize, LayerNorm
+from relay.op.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from relay.op.nn.padding import Dilate, MirrorPad, Pad
 from relay.op.nn.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
 from relay.op.nn.pooling_gradients import (
@@ -40,6 +41,7 @@ from relay.op.nn.pooling_gradients import (
     MaxPool2DGrad,
     MaxPool3DGrad,
 )
+from relay.op.nn.response_norm import LRN, L2Normalize
 from relay.op.nn.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 relu = function(Relu)
@@ -69,6 +71,8 @@ bias_add = function(BiasAdd)
 batch_flatten = function(BatchFlatten)
 depth_to_space = function(DepthToSpace)
 space_to_depth = function(SpaceToDepth)
+space_to_batch_nd = function(SpaceToBatchND)
+batch_to_space_nd = function(BatchToSpaceND)
 upsampling = function(Upsampling)
 layout_transform = function(LayoutTransform)
 group_norm = function(GroupNorm)
@@ -179,6 +183,7 @@ __all__ = [
     "BatchFlatten",
     "BatchMatmul",
     "BatchNorm",
+    "BatchToSpaceND",
     "BiasAdd",
     "Conv1D",
     "Conv1DBackwardWeight",
@@ -219,6 +224,7 @@ __all__ = [
     "Pad",
     "Relu",
     "Softmax",
+    "SpaceToBatchND",
     "SpaceToDepth",
     "Upsampling",
     "adaptive_avg_pool1d",
@@ -236,6 +242,7 @@ __all__ = [
     "batch_flatten",
     "batch_matmul",
     "batch_norm",
+    "batch_to_space_nd",
     "bias_add",
     "contrib_conv2d_nchwc",
     "contrib_depthwise_conv2d_nchwc",
@@ -282,6 +289,7 @@ __all__ = [
     "prelu",
     "relu",
     "softmax",
+    "space_to_batch_nd",
     "space_to_depth",
     "upsampling",
 ]

@@ -158,7 +158,7 @@ class Matmul(Operator):
 
     def gradient(self, grad: Expr, result: Expr, tensor_a: Expr, tensor_b: Expr) -> Gradients:
         a, b = converted(tensor_a, grad), converted(tensor_b, grad)
-        by_a = make("nn.matmul", grad, b, transpose_b=not self.transpose_b)
+        by_a: Expr = make("nn.matmul", grad, b, transpose_b=not self.transpose_b)
         if self.transpose_a:
             rank = rank_of(a)
             swap = (*range(rank - 2), rank - 1, rank - 2)

@@ -98,8 +98,8 @@ def scatter_gradients(
         return grad, None, read(grad)
     if mode == "update":
         shape = known_shape(operator_name, updates)
-        numbers = make("arange", start=0, stop=math.prod(shape), step=1, dtype="int32")
-        numbers = reshaped(numbers, shape)
+        count = math.prod(shape)
+        numbers = reshaped(make("arange", start=0, stop=count, step=1, dtype="int32"), shape)
         nobody = make("full", number_of(-1, "int32"), shape=known_shape(operator_name, data))
         winner = write(nobody, numbers)
         kept = masked(make("equal", winner, number_of(-1, "int32")), grad)

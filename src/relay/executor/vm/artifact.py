@@ -1,0 +1,188 @@
+"""Programs of the virtual machine in files, by custom ``model.rlyvm``.
+
+The file is an archive (see `relay.executor.archive`) with the constants of the program and of its
+graphs, ``objects/NUMBER.NAME.o``, the object files of graphs, each once, ``bytecode.txt``
+(`relay.executor.vm.text`), ``program.rly``, a Relay program that holds the data types, the
+signatures of the global functions and the graphs that are compiled at run time, and a manifest::
+
+    {"format": "relay virtual machine program", "version": 1, "relay": "0.1.0", "target": {...},
+     "specialise": true, "bytecode": {"bytes": 300, "sha256": "..."}, "program": {...},
+     "objects": [{"file": "objects/0.fused_add.o", "bytes": 1200, "sha256": "..."}],
+     "constants": {"bytes": 128, "sha256": "...", "tensors": [...]},
+     "values": [{"tensor": 0, "dtype": "float32"}],
+     "graphs": [{"kernels": ["fused_add"], "objects": [0, 1], "constants": [1], "inputs": [...],
+                 "outputs": [...], "arena_bytes": 0, "steps": 1, "dynamic": false}]}
+"""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from relay.executor.archive import Reader, Writer, mapped, object_name, relay_version, replace
+from relay.executor.manifest import (
+    MAX_BYTES,
+    Record,
+    Stored,
+    placed,
+    specs,
+    stored,
+    target_of,
+)
+from relay.runtime.executable import TensorSpec
+from relay.support.errors import ArtifactError
+from relay.target import Target
+
+KIND: Final = b"relay virtual machine program"
+#: Raised whenever the manifest, the bytecode or what graphs call changes.
+VERSION: Final = 1
+_BYTECODE, _PROGRAM = "bytecode.txt", "program.rly"
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """A compiled graph. `objects` and `constants` are positions in those of the whole program.
+
+    The objects are those of the `kernels`, then that of the entry point.
+    """
+
+    kernels: tuple[str, ...]
+    objects: tuple[int, ...]
+    constants: tuple[int, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    arena_bytes: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class ProgramArtifact:
+    """A program of the virtual machine as data.
+
+    `graphs` holds None for those that are compiled at run time, which `relay_text` defines.
+    `values` are the positions, in `constants`, and the data types of the program's own constants.
+    """
+
+    target: Target
+    specialise: bool
+    bytecode: str
+    relay_text: str
+    objects: tuple[tuple[str, bytes], ...]
+    constants: tuple[npt.NDArray[np.generic], ...]
+    values: tuple[tuple[int, str], ...]
+    graphs: tuple[GraphRecord | None, ...]
+
+
+def write(artifact: ProgramArtifact, path: str | os.PathLike[str]) -> None:
+    """Write `artifact` to the file `path`, which is replaced as a whole or left as it was.
+
+    Raises `ArtifactError` when `path` cannot be written.
+    """
+    replace(path, lambda stream: _write(artifact, stream))
+
+
+def _write(artifact: ProgramArtifact, stream: BinaryIO) -> None:
+    writer = Writer(stream)
+    constants, tensors = writer.constants(artifact.constants)
+    objects = []
+    for number, (symbol, image) in enumerate(artifact.objects):
+        name = object_name(number, symbol)
+        objects.append({"file": name, **dataclasses.asdict(writer.add(name, image))})
+    bytecode = writer.add(_BYTECODE, artifact.bytecode.encode())
+    program = writer.add(_PROGRAM, artifact.relay_text.encode())
+    record = {
+        "format": KIND.decode(),
+        "version": VERSION,
+        "relay": relay_version(),
+        "target": dataclasses.asdict(artifact.target),
+        "specialise": artifact.specialise,
+        "bytecode": dataclasses.asdict(bytecode),
+        "program": dataclasses.asdict(program),
+        "objects": objects,
+        "constants": {
+            **dataclasses.asdict(constants),
+            "tensors": [dataclasses.asdict(t) for t in tensors],
+        },
+        "values": [{"tensor": k, "dtype": dtype} for k, dtype in artifact.values],
+        "graphs": [_encoded(graph) for graph in artifact.graphs],
+    }
+    writer.finish(json.dumps(record, indent=1).encode(), KIND)
+
+
+def _encoded(graph: GraphRecord | None) -> dict[str, object]:
+    return {"dynamic": True} if graph is None else {"dynamic": False, **dataclasses.asdict(graph)}
+
+
+def read(path: str | os.PathLike[str]) -> ProgramArtifact:
+    """The program in the file `path`; its constants are read-only maps of the file.
+
+    Raises `ArtifactError` when there is no such file, or it is not one that `write` has written, or
+    not complete any more.
+    """
+    with mapped(path) as data:
+        return _read(Reader(data, KIND))
+
+
+def _read(reader: Reader) -> ProgramArtifact:
+    root = _root(reader.manifest)
+    files = {r.text("file"): stored(r) for r in root.records("objects")}
+    parts = {_BYTECODE: stored(root.record("bytecode")), _PROGRAM: stored(root.record("program"))}
+    reader.expect([*files, *parts])
+    whole = root.record("constants")
+    place = stored(whole)
+    places = tuple(placed(r, place.bytes) for r in whole.records("tensors"))
+    values = tuple((r.number("tensor", len(places) - 1), r.dtype()) for r in root.records("values"))
+    return ProgramArtifact(
+        target=target_of(root.record("target")),
+        specialise=root.flag("specialise"),
+        bytecode=_text(reader, _BYTECODE, parts[_BYTECODE]),
+        relay_text=_text(reader, _PROGRAM, parts[_PROGRAM]),
+        objects=tuple((name, reader.part(name, p).tobytes()) for name, p in files.items()),
+        constants=reader.constants(place, places),
+        values=values,
+        graphs=tuple(_graph(r, len(files), len(places)) for r in root.records("graphs")),
+    )
+
+
+def _root(manifest: bytes) -> Record:
+    try:
+        root = Record(json.loads(manifest), "the manifest")
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"its manifest is not JSON: {error}") from None
+    if root.get("format") != KIND.decode():
+        raise ArtifactError(f"its manifest is not that of a {KIND.decode()}")
+    version = root.number("version")
+    if version != VERSION:
+        raise ArtifactError(
+            f"it has version {version} of the format, this relay reads version {VERSION}; "
+            "compile the program again"
+        )
+    return root
+
+
+def _text(reader: Reader, name: str, part: Stored) -> str:
+    try:
+        return reader.part(name, part).tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{name} is no text: {error}") from None
+
+
+def _graph(record: Record, objects: int, tensors: int) -> GraphRecord | None:
+    if record.flag("dynamic"):
+        return None
+    graph = GraphRecord(
+        kernels=record.texts("kernels"),
+        objects=record.numbers("objects", objects),
+        constants=record.numbers("constants", tensors),
+        inputs=specs(record, "inputs"),
+        outputs=specs(record, "outputs"),
+        arena_bytes=record.number("arena_bytes", MAX_BYTES),
+        steps=record.number("steps"),
+    )
+    if len(graph.objects) != len(graph.kernels) + 1:
+        raise ArtifactError(f"{record.where} lacks an object for a kernel or for the entry")
+    return graph

@@ -1,0 +1,158 @@
+"""Graphs of the virtual machine: machine code, or functions to be specialised at run time.
+
+A graph whose shapes are all known is compiled ahead of time. One with sizes that are known only at
+run time is compiled when it first meets arguments of certain shapes, and kept: `compilations` lists
+every such event, and a program made with ``specialise=False`` refuses it.
+"""
+
+import ctypes
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from relay.codegen.llvm.entry import SYMBOL
+from relay.executor.build import build
+from relay.executor.graph import GraphFactory
+from relay.executor.vm.values import Layout, Tensor, layout
+from relay.ir.expr import Function, Let, Tuple, TupleGetItem, Var
+from relay.ir.module import IRModule
+from relay.ir.types import TensorType, flatten_tensor_types
+from relay.ir.visit import post_order, substitute
+from relay.runtime.executable import TensorSpec
+from relay.support.errors import InputError, InternalError, RelayError, UnsupportedError
+from relay.target import Target
+
+_ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+
+
+class Graph:
+    """Machine code of one graph: its entry, what its results are, the constants it reads."""
+
+    def __init__(self, factory: GraphFactory) -> None:
+        self.factory = factory
+        self.arena_bytes = factory.arena_bytes
+        self.inputs = _layouts(factory.inputs)
+        self.outputs = _layouts(factory.outputs)
+        addresses = [c.ctypes.data for c in factory.constants]
+        self._table = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+        self._constants = ctypes.addressof(self._table)
+        self._entry = _ENTRY(factory.library[SYMBOL])
+        self._pack_inputs = struct.Struct(f"={len(self.inputs)}Q").pack
+        self._pack_outputs = struct.Struct(f"={len(self.outputs)}Q").pack
+
+    @property
+    def arity(self) -> tuple[int, int]:
+        """How many tensors it takes and gives."""
+        return len(self.inputs), len(self.outputs)
+
+    def specialise(self, arguments: Sequence[Tensor]) -> "Graph":
+        """The machine code for `arguments`: this. Raises `InputError` where they do not fit."""
+        if [a.layout for a in arguments] != self.inputs:
+            raise InputError(
+                f"compiled code for arguments ({_shown(self.inputs)}) is called with "
+                f"({_shown([a.layout for a in arguments])})"
+            )
+        return self
+
+    def run(self, arguments: Sequence[Tensor], arena: int) -> list[Tensor]:
+        """The results for `arguments`, which fit. `arena` is the address of scratch memory."""
+        results = [Tensor(spec) for spec in self.outputs]
+        self._entry(
+            self._pack_inputs(*[a.address for a in arguments]),
+            self._pack_outputs(*[r.address for r in results]),
+            self._constants,
+            arena,
+        )
+        return results
+
+
+def _layouts(specs: Sequence[TensorSpec]) -> list[Layout]:
+    return [layout(spec.shape, spec.dtype) for spec in specs]
+
+
+def _shown(layouts: Sequence[Layout]) -> str:
+    return ", ".join(map(str, layouts))
+
+
+@dataclass
+class DynamicGraph:
+    """A graph with sizes unknown until run time; compiled for each combination that it meets."""
+
+    function: Function
+    target: Target
+    compilations: list[str]
+    allowed: bool = True
+    known: dict[tuple[tuple[int, ...], ...], Graph] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def arity(self) -> tuple[int, int]:
+        """How many tensors it takes and gives."""
+        results = flatten_tensor_types(self.function.body.checked_type)
+        return len(self.function.params), len(results)
+
+    def specialise(self, arguments: Sequence[Tensor]) -> Graph:
+        """The machine code for the shapes of `arguments`, compiled unless they have been met.
+
+        Raises `UnsupportedError` where that is not allowed or not possible, and `InputError` for
+        arguments that the graph does not take.
+        """
+        shapes = tuple([a.layout.shape for a in arguments])
+        graph = self.known.get(shapes)
+        if graph is None:
+            with self.lock:
+                graph = self.known.get(shapes)
+                if graph is None:
+                    graph = self.known[shapes] = self._compile(shapes)
+        return graph.specialise(arguments)
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Graph:
+        types = flatten_tensor_types(Tuple(self.function.params).checked_type)
+        if len(types) != len(shapes):
+            raise InputError(f"a graph takes {len(types)} arguments, found {len(shapes)}")
+        concrete = [
+            Var(p.name_hint, TensorType(shape, type_.dtype))
+            for p, shape, type_ in zip(self.function.params, shapes, types, strict=True)
+        ]
+        shown = ", ".join(str(v.type_annotation) for v in concrete)
+        if not self.allowed:
+            raise UnsupportedError(
+                f"a graph has to be compiled for arguments ({shown}), but this program was made "
+                "with specialise=False"
+            )
+        try:
+            graph = compile_graph(_retyped(self.function, concrete), self.target)
+        except RelayError as error:
+            raise type(error)(
+                f"a graph cannot be compiled for arguments ({shown}): {error.message}"
+            ) from error
+        self.compilations.append(shown)
+        return graph
+
+
+def _retyped(function: Function, params: Sequence[Var]) -> Function:
+    """`function` with other parameters, and types inside derived from theirs."""
+    body = substitute(function.body, dict(zip(function.params, params, strict=True)))
+    bound = [n.variable for n in post_order(body) if isinstance(n, Let)]
+    fresh = {v: Var(v.name_hint) for v in bound}
+    return Function(params, substitute(body, fresh))
+
+
+def compile_graph(function: Function, target: Target) -> Graph:
+    """Compile straight-line dataflow of known shapes."""
+    return Graph(build(IRModule.from_expr(function), target))
+
+
+def is_static(function: Function) -> bool:
+    """Whether all tensors in a graph have known shapes."""
+    for node in post_order(function):
+        if isinstance(node, Function | Tuple | TupleGetItem):
+            continue
+        try:
+            types = flatten_tensor_types(node.checked_type)
+        except ValueError:
+            raise InternalError(f"a graph contains a value of type {node.checked_type}") from None
+        if not all(t.is_static for t in types):
+            return False
+    return True

@@ -1,0 +1,421 @@
+"""Operators some of whose attributes are known only at run time (Relay's ``dyn.*``).
+
+Each stands for an ordinary operator: `DynamicOperator.static` makes that operator's declaration
+from the values of the inputs named in `late`. That is their meaning in the interpreter, and how
+`relay.transform.DynamicToStatic` replaces them where the values are constants.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from relay.ir.expr import Expr
+from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
+from relay.ir.types import Any, Dim, TensorType, TupleType, Type
+from relay.op.functions import function
+from relay.op.gradients import reshaped_like
+from relay.op.nn.layout import Upsampling
+from relay.op.nn.padding import Pad
+from relay.op.shapes import (
+    expect_kind,
+    expect_same_dtype,
+    normalize_axis,
+    put,
+    put_dtype,
+    put_ints,
+)
+from relay.op.tensor.index import OneHot
+from relay.op.tensor.init import Full, Ones, Zeros
+from relay.op.tensor.reshape import ExpandDims, Reshape, Squeeze
+from relay.op.tensor.slicing import StridedSlice
+from relay.op.tensor.sort import TopK
+from relay.op.tensor.transform import BroadcastTo, Tile
+from relay.support.errors import TypeInferenceError
+
+#: Why these operators are not compiled.
+UNKNOWN = "its attributes are known only at run time; make them constants and run DynamicToStatic"
+
+
+class DynamicOperator(Operator):
+    """Base of the operators that take the inputs `late` for attributes of another operator."""
+
+    late: ClassVar[tuple[str, ...]]
+    missing: ClassVar[dict[str, str]] = {
+        "compute": UNKNOWN,
+        "gradient": "differentiate the program after DynamicToStatic",
+    }
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        """The ordinary operator for the given `values` of the inputs `late`."""
+        raise TypeInferenceError(f"the operator {self.name} stands for no other")
+
+    def split_inputs(self, values: Sequence[Array]) -> tuple[dict[str, Array], list[Array]]:
+        """The inputs that become attributes, by name, and the others."""
+        named = dict(zip(self.inputs, values, strict=True))
+        late = {name: named.pop(name) for name in self.late}
+        return late, list(named.values())
+
+    def reference(self, *arrays: Array) -> Array | tuple[Array, ...]:
+        late, data = self.split_inputs(arrays)
+        result: Array | tuple[Array, ...] = self.static(late).reference(*data)
+        return result
+
+
+def _count(name: str, argument: str, type_: Type) -> int:
+    """The length of a vector of integers, which has to be known: it is the rank of something."""
+    vector = expect_kind(name, argument, type_, "integer")
+    if len(vector.shape) != 1 or not isinstance(vector.shape[0], int):
+        raise TypeInferenceError(
+            f"{name}: {argument} must be a vector of integers of known length, found {vector}"
+        )
+    return vector.shape[0]
+
+
+def _scalar(name: str, argument: str, type_: Type, kind: str) -> TensorType:
+    """`type_` as that of one number: a scalar, or a vector of one element."""
+    found = expect_kind(name, argument, type_, kind)
+    if found.shape not in ((), (1,)):
+        raise TypeInferenceError(f"{name}: {argument} must be one number, found {found}")
+    return found
+
+
+def _ints(values: Array) -> tuple[int, ...]:
+    return tuple(int(v) for v in values.reshape(-1))
+
+
+def _unknown(rank: int) -> list[Dim]:
+    return [Any() for _ in range(rank)]
+
+
+@operator("dyn.reshape", inputs=("data", "newshape"), pattern=Pattern.INJECTIVE, level=3)
+class DynReshape(DynamicOperator):
+    """`reshape` to the sizes in the vector `newshape`."""
+
+    late = ("newshape",)
+    missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
+
+    allowzero: bool = False
+
+    def infer(self, data: Type, newshape: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        return TensorType(_unknown(_count(self.name, "newshape", newshape)), tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Reshape(_ints(values["newshape"]), self.allowzero)
+
+    def gradient(self, grad: Expr, result: Expr, data: Expr, newshape: Expr) -> Gradients:
+        return reshaped_like(grad, data), None
+
+
+@operator("dyn.broadcast_to", inputs=("data", "shape"), pattern=Pattern.BROADCAST, level=4)
+class DynBroadcastTo(DynamicOperator):
+    """`broadcast_to` the sizes in the vector `shape`."""
+
+    late = ("shape",)
+
+    def infer(self, data: Type, shape: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        return TensorType(_unknown(_count(self.name, "shape", shape)), tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return BroadcastTo(_ints(values["shape"]))
+
+
+@operator("dyn.full", inputs=("fill_value", "shape"), pattern=Pattern.ELEMWISE, level=3)
+class DynFull(DynamicOperator):
+    """`full` of the sizes in the vector `shape`."""
+
+    late = ("shape",)
+
+    dtype: str = ""
+
+    def __post_init__(self) -> None:
+        put_dtype(self)
+
+    def infer(self, fill_value: Type, shape: Type) -> Type:
+        value = expect_tensor(self.name, "fill_value", fill_value)
+        if value.shape:
+            raise TypeInferenceError(f"{self.name}: fill_value must be a scalar, found {value}")
+        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype or value.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Full(_ints(values["shape"]), self.dtype)
+
+
+@operator("dyn.zeros", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
+class DynZeros(DynamicOperator):
+    """`zeros` of the sizes in the vector `shape`."""
+
+    late = ("shape",)
+    missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
+    piecewise_constant = True
+
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        put_dtype(self)
+
+    def infer(self, shape: Type) -> Type:
+        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Zeros(_ints(values["shape"]), self.dtype)
+
+
+@operator("dyn.ones", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
+class DynOnes(DynamicOperator):
+    """`ones` of the sizes in the vector `shape`."""
+
+    late = ("shape",)
+    missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
+    piecewise_constant = True
+
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        put_dtype(self)
+
+    def infer(self, shape: Type) -> Type:
+        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Ones(_ints(values["shape"]), self.dtype)
+
+
+@operator("dyn.tile", inputs=("data", "reps"), pattern=Pattern.INJECTIVE, level=3)
+class DynTile(DynamicOperator):
+    """`tile` by the counts in the vector `reps`."""
+
+    late = ("reps",)
+
+    def infer(self, data: Type, reps: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        rank = max(len(tensor.shape), _count(self.name, "reps", reps))
+        return TensorType(_unknown(rank), tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Tile(_ints(values["reps"]))
+
+
+@operator("dyn.topk", inputs=("data", "k"), pattern=Pattern.OPAQUE, level=6)
+class DynTopK(DynamicOperator):
+    """`topk` of as many elements as the number `k` says."""
+
+    late = ("k",)
+
+    axis: int = -1
+    ret_type: str = "both"
+    is_ascend: bool = False
+    dtype: str = "int32"
+
+    def __post_init__(self) -> None:
+        put(self, "is_ascend", bool(self.is_ascend))
+        put_dtype(self)
+
+    def infer(self, data: Type, k: Type) -> Type:
+        tensor = expect_kind(self.name, "data", data, "number")
+        _scalar(self.name, "k", k, "integer")
+        shape = list(tensor.shape)
+        shape[normalize_axis(self.name, self.axis, len(shape))] = Any()
+        # Attributes other than `k` are checked by the ordinary operator.
+        whole = TopK(0, self.axis, self.ret_type, self.is_ascend, self.dtype).infer(
+            TensorType(shape, tensor.dtype)
+        )
+        assert isinstance(whole, TensorType | TupleType)
+        return whole
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        k = int(values["k"].reshape(()))
+        return TopK(k, self.axis, self.ret_type, self.is_ascend, self.dtype)
+
+
+@operator("dyn.expand_dims", inputs=("data", "axis"), pattern=Pattern.INJECTIVE, level=3)
+class DynExpandDims(DynamicOperator):
+    """`expand_dims` at the position that the number `axis` says."""
+
+    late = ("axis",)
+
+    num_newaxis: int = 1
+
+    def infer(self, data: Type, axis: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        _scalar(self.name, "axis", axis, "integer")
+        return TensorType(_unknown(len(tensor.shape) + self.num_newaxis), tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return ExpandDims(int(values["axis"].reshape(())), self.num_newaxis)
+
+
+@operator("dyn.squeeze", inputs=("data", "axis"), pattern=Pattern.INJECTIVE, level=3)
+class DynSqueeze(DynamicOperator):
+    """`squeeze` of the dimensions in the vector `axis`."""
+
+    late = ("axis",)
+
+    def infer(self, data: Type, axis: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        rank = len(tensor.shape) - _count(self.name, "axis", axis)
+        if rank < 0:
+            raise TypeInferenceError(f"{self.name}: axis names more dimensions than {tensor} has")
+        return TensorType(_unknown(rank), tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return Squeeze(_ints(values["axis"]))
+
+
+@operator(
+    "dyn.one_hot",
+    inputs=("indices", "on_value", "off_value", "depth"),
+    pattern=Pattern.OUT_ELEMWISE_FUSABLE,
+    level=10,
+)
+class DynOneHot(DynamicOperator):
+    """`one_hot` with a new dimension of the size that the number `depth` says."""
+
+    late = ("depth",)
+
+    axis: int = -1
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        put_dtype(self)
+
+    def infer(self, indices: Type, on_value: Type, off_value: Type, depth: Type) -> Type:
+        index = expect_kind(self.name, "indices", indices, "integer")
+        on = expect_tensor(self.name, "on_value", on_value)
+        expect_same_dtype(self.name, on, expect_tensor(self.name, "off_value", off_value))
+        _scalar(self.name, "depth", depth, "integer")
+        axis = normalize_axis(self.name, self.axis, len(index.shape) + 1)
+        shape = (*index.shape[:axis], Any(), *index.shape[axis:])
+        return TensorType(shape, self.dtype or on.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        return OneHot(int(values["depth"].reshape(())), self.axis, self.dtype)
+
+
+@operator(
+    "dyn.strided_slice",
+    inputs=("data", "begin", "end", "strides"),
+    pattern=Pattern.INJECTIVE,
+    level=4,
+)
+class DynStridedSlice(DynamicOperator):
+    """`strided_slice` with the positions in the vectors `begin`, `end` and `strides`."""
+
+    late = ("begin", "end", "strides")
+
+    slice_mode: str = "end"
+    axes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        put_ints(self, "axes")
+
+    def infer(self, data: Type, begin: Type, end: Type, strides: Type) -> Type:
+        tensor = expect_tensor(self.name, "data", data)
+        counts = [
+            _count(self.name, n, t)
+            for n, t in (("begin", begin), ("end", end), ("strides", strides))
+        ]
+        axes = self.axes if self.axes is not None else tuple(range(counts[0]))
+        if len({len(axes), *counts}) != 1 or len(axes) > len(tensor.shape):
+            raise TypeInferenceError(
+                f"{self.name}: begin, end, strides and axes must be of one length, at most the "
+                f"rank of {tensor}; found {counts[0]}, {counts[1]}, {counts[2]} and {len(axes)}"
+            )
+        shape = list(tensor.shape)
+        for axis in axes:
+            shape[normalize_axis(self.name, axis, len(shape))] = Any()
+        return TensorType(shape, tensor.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        begin, end, strides = (_ints(values[n]) for n in self.late)
+        return StridedSlice(begin, end, strides, self.axes, self.slice_mode)
+
+
+@operator("dyn.nn.pad", inputs=("data", "pad_width", "pad_val"), pattern=Pattern.INJECTIVE, level=2)
+class DynPad(DynamicOperator):
+    """`nn.pad` by the amounts in the matrix `pad_width`: before and after each axis."""
+
+    late = ("pad_width",)
+
+    pad_mode: str = "constant"
+
+    def infer(self, data: Type, pad_width: Type, pad_val: Type) -> Type:
+        x = expect_tensor(self.name, "data", data)
+        width = expect_kind(self.name, "pad_width", pad_width, "integer")
+        value = expect_tensor(self.name, "pad_val", pad_val)
+        fits = len(width.shape) == 2 and all(
+            isinstance(found, Any) or found == wanted
+            for found, wanted in zip(width.shape, (len(x.shape), 2), strict=True)
+        )
+        if not fits or value.shape:
+            raise TypeInferenceError(
+                f"{self.name}: for {x}, pad_width must be a matrix ({len(x.shape)}, 2) of integers "
+                f"and pad_val a scalar, found {width} and {value}"
+            )
+        return TensorType(_unknown(len(x.shape)), x.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        pairs = tuple((int(before), int(after)) for before, after in values["pad_width"])
+        return Pad(pairs, self.pad_mode)
+
+
+@operator(
+    "dyn.nn.upsampling",
+    inputs=("data", "scale_h", "scale_w"),
+    pattern=Pattern.INJECTIVE,
+    level=2,
+)
+class DynUpsampling(DynamicOperator):
+    """`nn.upsampling` by the numbers `scale_h` and `scale_w`."""
+
+    late = ("scale_h", "scale_w")
+
+    layout: str = "NCHW"
+    method: str = "nearest_neighbor"
+    align_corners: bool = False
+
+    def infer(self, data: Type, scale_h: Type, scale_w: Type) -> Type:
+        _scalar(self.name, "scale_h", scale_h, "number")
+        _scalar(self.name, "scale_w", scale_w, "number")
+        same = Upsampling(1.0, 1.0, self.layout, self.method, self.align_corners)
+        x = same.infer(data)
+        assert isinstance(x, TensorType)
+        sizes: dict[str, Dim] = {**same.parsed_layout().extents(x.shape), "H": Any(), "W": Any()}
+        return TensorType(same.parsed_layout().shape(sizes), x.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        scales = (float(values[n].reshape(())) for n in self.late)
+        return Upsampling(*scales, self.layout, self.method, self.align_corners)
+
+
+reshape = function(DynReshape)
+broadcast_to = function(DynBroadcastTo)
+full = function(DynFull, own_dtype=("shape",))
+zeros = function(DynZeros)
+ones = function(DynOnes)
+tile = function(DynTile)
+topk = function(DynTopK)
+expand_dims = function(DynExpandDims)
+squeeze = function(DynSqueeze)
+one_hot = function(DynOneHot, own_dtype=("indices", "depth"))
+strided_slice = function(DynStridedSlice)
+pad = function(DynPad)
+upsampling = function(DynUpsampling)
+
+__all__ = [
+    "UNKNOWN",
+    "DynamicOperator",
+    "broadcast_to",
+    "expand_dims",
+    "full",
+    "one_hot",
+    "ones",
+    "pad",
+    "reshape",
+    "squeeze",
+    "strided_slice",
+    "tile",
+    "topk",
+    "upsampling",
+    "zeros",
+]
