@@ -92,7 +92,7 @@ from relay.support.errors import RelayError
 from relay.support.source import Span
 
 if TYPE_CHECKING:
-    from relay import analysis, dataflow_pattern, executor, frontend, testing, transform, vm
+    from relay import analysis, compat, dataflow_pattern, executor, frontend, testing, transform, vm
     from relay.executor import create_executor
     from relay.executor.build import build
     from relay.executor.graph import load
@@ -103,6 +103,7 @@ Module = IRModule
 _LAZY: Final = {
     "analysis": None,
     "build": "relay.executor.build",
+    "compat": None,
     "create_executor": "relay.executor",
     "executor": None,
     "frontend": None,
@@ -174,6 +175,7 @@ __all__ = [
     "astext",
     "bind",
     "build",
+    "compat",
     "const",
     "cpu",
     "create_executor",

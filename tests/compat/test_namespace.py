@@ -58,10 +58,25 @@ def test_missing_names_say_why() -> None:
         tvm.relay.nonsense  # noqa: B018
     with pytest.raises(AttributeError, match=r"no tvm.autotvm here: .* nothing to search"):
         tvm.autotvm  # noqa: B018
+    with pytest.raises(ImportError, match=r"no tvm.autotvm here: .* nothing to search"):
+        importlib.import_module("relay.compat.tvm.autotvm")
+    with pytest.raises(ImportError, match=r"no tvm.auto_scheduler here: .* nothing to search"):
+        from relay.compat.tvm import auto_scheduler  # noqa: F401, PLC0415
     assert reason("tvm.relay.op.op.register_pattern")
     assert not reason("tvm.relay.var")
     names = [n for group in ABSENT for n in group.names]
     assert len(set(names)) == len(names)
+
+
+def test_names_load_only_what_they_need() -> None:
+    script = """
+import sys
+import relay.compat.tvm as tvm
+from relay.compat.tvm import relay
+relay.var, relay.Function, tvm.IRModule, tvm.cpu, relay.transform.FoldConstant
+print([m for m in ("llvmlite", "onnx", "click") if m in sys.modules])
+"""
+    assert run("-c", script).stdout.strip() == "[]"
 
 
 def test_install_makes_tvm_importable() -> None:

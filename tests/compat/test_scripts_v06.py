@@ -82,6 +82,14 @@ def test_the_virtual_machine_runs_a_loop() -> None:
     assert vm.invoke("main", tvm.nd.array(np.array(10, "int32"))).asnumpy() == 55
     assert vm.run(np.array(4, "int32")).asnumpy() == 10
 
+    code, lib = exe.save()
+    temp = tvm.contrib.util.tempdir()
+    lib.export_library(temp.relpath("lib.so"))
+    loaded = relay.vm.Executable.load_exec(bytes(code), tvm.module.load(temp.relpath("lib.so")))
+    again = relay.vm.VirtualMachine(loaded)
+    again.init(tvm.cpu())
+    assert again.run(np.array(4, "int32")).asnumpy() == 10
+
 
 def test_data_types_and_the_prelude() -> None:
     mod = relay.Module()

@@ -127,6 +127,30 @@ def test_arrays_and_dlpack() -> None:
         tvm.nd.array([1.0], tvm.cuda(0))
 
 
+def test_arrays_of_other_libraries_are_inputs() -> None:
+    class Foreign:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    x = relay.var("x", shape=(2,))
+    mod = tvm.IRModule.from_expr(relay.Function([x], relay.add(x, x)))
+    module = graph_executor.GraphModule(relay.build(mod, "llvm")["default"](tvm.cpu()))
+    given = np.array([1.0, 2.0], "float32")
+    module.set_input("x", Foreign(given))
+    module.run()
+    np.testing.assert_array_equal(np.from_dlpack(module.get_output(0)), [2, 4])
+    assert tvm.nd.array(Foreign(given)).shape == (2,)
+    for kind in ("graph", "vm"):
+        result = relay.create_executor(kind, mod=mod, target="llvm").evaluate()(Foreign(given))
+        np.testing.assert_array_equal(result.numpy(), [2, 4])
+
+
 def test_a_model_of_the_testing_package() -> None:
     mod, params = relay.testing.mlp.get_workload(batch_size=1)
     lib = relay.build(mod, target="llvm", params=params)

@@ -63,6 +63,9 @@ def test_lies_about_sizes_are_refused_before_anything_is_allocated() -> None:
         load_param_dict(named + kind + struct.pack("<qq", 2**40, 2**42))
     with pytest.raises(ArtifactError, match="said to take 8"):
         load_param_dict(named + kind + struct.pack("<qq", 2**40, 8))
+    cube = struct.pack("<QQiiiBBH", ARRAY_MAGIC, 0, 1, 0, 3, 2, 32, 1)
+    with pytest.raises(ArtifactError, match="too large"):
+        load_param_dict(named + cube + struct.pack("<qqqq", 0, 2**62, 2**62, 0))
     with pytest.raises(ArtifactError, match="said to take"):
         load_param_dict(named + kind + struct.pack("<qq", -1, -4))
 

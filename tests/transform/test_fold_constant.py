@@ -32,7 +32,7 @@ def test_shape_of_a_static_type():
 
 def test_constant_condition():
     exp, tanh = chain(X, "exp"), chain(X, "tanh")
-    folded = FoldConstant()._fold(If(const(True), exp, tanh))
+    folded = FoldConstant().fold(If(const(True), exp, tanh))
     assert folded is exp
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: N815 - these are Relay's names
 """Which constructs of the language a program uses."""
 
 from enum import IntEnum
@@ -20,7 +21,7 @@ from relay.ir.expr import (
 from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.reference import RefCreate, RefRead, RefWrite
-from relay.ir.visit import post_order, post_order_all, used_children
+from relay.ir.visit import post_order_all, used_children
 
 
 class Feature(IntEnum):
@@ -85,11 +86,32 @@ def detect_feature(a: Expr | IRModule, b: Expr | IRModule | None = None) -> set[
         found.add(_OF_NODE[type(node)])
         if isinstance(node, Call) and isinstance(node.op, Op):
             found.add(Feature.fOp)
-        if isinstance(node, Let) and isinstance(node.value, Function):
-            if node.variable in post_order(node.value):
-                found.add(Feature.fLetRec)
         for child in used_children(node):
             if child in used and not isinstance(child, Var | GlobalVar | Op | Constructor):
                 found.add(Feature.fGraph)
             used.add(child)
+    if _has_recursive_let(roots):
+        found.add(Feature.fLetRec)
     return found
+
+
+def _has_recursive_let(roots: list[Expr]) -> bool:
+    """Whether the value of some let mentions the variable that it is bound to."""
+    inside: set[Expr] = set()
+    seen: set[Expr] = set()
+    stack: list[tuple[Expr, Var | None]] = [(root, None) for root in roots]
+    while stack:
+        node, left = stack.pop()
+        if left is not None:
+            inside.discard(left)
+        elif node in inside:
+            return True
+        elif isinstance(node, Let) and node not in seen:
+            seen.add(node)
+            inside.add(node.variable)
+            # The value is visited first, then the variable is taken out, then comes the body.
+            stack += [(node.body, None), (node.variable, node.variable), (node.value, None)]
+        elif node not in seen and not isinstance(node, Var):
+            seen.add(node)
+            stack.extend((child, None) for child in used_children(node))
+    return False

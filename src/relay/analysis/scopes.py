@@ -132,7 +132,9 @@ def is_a_normal_form(func: Function) -> bool:
     order = post_order(func, enter_primitive=False)
     for node in order:
         if isinstance(node, Let):
-            bound_or_last.update((node.value, node.body))
+            bound_or_last.add(node.body)
+            if not isinstance(node.value, Let):
+                bound_or_last.add(node.value)
         bound_or_last.update(own_scopes(node))
         if isinstance(node, Call) and isinstance(node.op, Function) and not is_opened(node.op):
             bound_or_last.add(node.op)

@@ -10,15 +10,17 @@ from relay import executor
 from relay.compat.container import shown
 from relay.compat.graph_executor import Factory, Library
 from relay.compat.target import TargetLike, resolve
+from relay.compat.vm import Executable, VMLibrary
 from relay.executor.build import DEFAULT_LEVEL, as_module, bind_params
 from relay.executor.build import build as compile_program
 from relay.executor.graph import load
+from relay.executor.vm import load as load_program
 from relay.ir.expr import Expr, Function, Var
 from relay.ir.module import IRModule
 from relay.lower import CompileOptions, optimise
 from relay.runtime.device import Device
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import UnsupportedError
+from relay.support.errors import ArtifactError, UnsupportedError
 from relay.transform.base import PassContext
 
 Params: TypeAlias = Mapping[str, NDArray | npt.NDArray[np.generic]] | None
@@ -145,9 +147,18 @@ def bind_params_by_name(func: Function, params: Params) -> Expr:
     return bind_params(IRModule({}).with_function("main", func), bound)["main"]
 
 
-def load_module(path: str, fmt: str = "") -> Library:
-    """The program that `export_library` wrote to the file `path`."""
-    return Library(load(str(path)))
+def load_module(path: str, fmt: str = "") -> Library | VMLibrary:
+    """The program that `export_library` wrote to the file `path`.
+
+    Raises `ArtifactError` for a file that is missing, foreign, cut off or changed.
+    """
+    try:
+        return Library(load(str(path)))
+    except ArtifactError as error:
+        try:
+            return Executable.of(load_program(str(path))).lib
+        except ArtifactError:
+            raise error from None
 
 
 __all__ = [

@@ -80,7 +80,8 @@ class GraphModule(graph.GraphModule):
     """A runnable graph with the interface of all versions of TVM.
 
     Made of ``lib["default"](device)``. Inputs are copied and converted to the data type of the
-    program, as TVM does; `relay.executor.GraphModule` shares their memory and is strict.
+    program, and outputs are copies, as with `numpy()` of TVM's arrays; `relay.executor.GraphModule`
+    shares memory and is strict.
     """
 
     def __init__(self, module: "graph.GraphModule | Executable") -> None:
@@ -149,9 +150,9 @@ class GraphModule(graph.GraphModule):
         return found if out is None else out.copyfrom(found)
 
     def get_output(self, index: int, out: NDArray | None = None) -> NDArray:
-        """Result `index` of the last run, copied into `out` where that is given."""
+        """Result `index` of the last run in `out`, or in new memory: later runs leave it alone."""
         found = super().get_output(index)
-        return found if out is None else out.copyfrom(found)
+        return array(found) if out is None else out.copyfrom(found)
 
     def get_input_info(self) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
         """Shapes and data types of the inputs, by name."""
@@ -189,6 +190,8 @@ class GraphModule(graph.GraphModule):
 
 class Library:
     """A compiled program as TVM's modules show it: ``lib["default"](device)``, `export_library`."""
+
+    graph_json: str
 
     def __init__(self, factory: GraphFactory, graph_json: str | None = None) -> None:
         self.factory = factory

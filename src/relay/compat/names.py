@@ -1,7 +1,9 @@
 """Small things that TVM has and the language of this package does without."""
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -82,9 +84,8 @@ def save_json(node: IRModule | Expr) -> str:
     if not isinstance(node, IRModule | Expr):
         raise RelayError(f"only modules and expressions have a text, not {type(node).__name__}")
     kind = "module" if isinstance(node, IRModule) else "expression"
-    return json.dumps(
-        {"relay": kind, "text": node.astext() if isinstance(node, IRModule) else astext(node)}
-    )
+    text = node.astext() if isinstance(node, IRModule) else astext(node)
+    return json.dumps({"relay": kind, "text": text})
 
 
 def load_json(json_str: str) -> IRModule | Expr:
@@ -103,29 +104,30 @@ class TempDirectory:
     """A directory that is removed when this object is."""
 
     def __init__(self) -> None:
-        self._directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._path = tempfile.mkdtemp()
+        self._cleanup = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
 
     @property
     def temp_dir(self) -> str:
         """Its path."""
-        return self._directory.name
+        return self._path
 
     @property
     def path(self) -> str:
         """Its path."""
-        return self._directory.name
+        return self._path
 
     def relpath(self, name: str) -> str:
         """The path of the file `name` in it."""
-        return str(Path(self._directory.name) / name)
+        return str(Path(self._path) / name)
 
     def listdir(self) -> list[str]:
         """The names of what is in it."""
-        return [p.name for p in Path(self._directory.name).iterdir()]
+        return [p.name for p in Path(self._path).iterdir()]
 
     def remove(self) -> None:
         """Remove it now."""
-        self._directory.cleanup()
+        self._cleanup()
 
 
 tempdir = TempDirectory

@@ -116,6 +116,10 @@ class Finder(MetaPathFinder):
                     found = getattr(found, part, None)
                 if isinstance(found, Namespace):
                     return ModuleSpec(fullname, _Ready(found), is_package=True)
+                name = f"tvm{fullname[len(prefix) :]}"
+                if found is None and (why := reason(name)):
+                    # Without `name`, which would let `from tvm import x` hide the reason.
+                    raise ModuleNotFoundError(f"there is no {name} here: {why}")
         return None
 
 

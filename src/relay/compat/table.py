@@ -149,6 +149,10 @@ NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     "relay.frontend.common": ("relay.testing:run_infer_type=infer_type",),
     "relay.op.contrib": ("relay.op.contrib", "relay.op:ndarray_size"),
     "relay.contrib": ("relay.op.contrib", "relay.op.nn"),
+    "relay.data_dep_optimization": (),
+    "relay.data_dep_optimization.simplify_fc_transpose": (
+        "relay.transform.simplify_fc_transpose:simplify_fc_transpose=convert",
+    ),
     "relay.expr": (
         "relay.expr",
         "relay.op:TupleWrapper",
@@ -165,7 +169,7 @@ NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     "relay.op.op": _OP_OP,
     "relay.param_dict": _PARAMS,
     "relay.parser": _PARSER,
-    "relay.testing": ("relay.testing",),
+    "relay.testing": ("relay.testing", "relay.testing.nat"),
     "relay.transform": _TRANSFORM,
     "relay.transform.transform": _TRANSFORM,
     "relay.vm": _VM,

@@ -1,6 +1,10 @@
 """`tvm.relay.vm` and `tvm.runtime.vm`: the virtual machine in the forms of all versions."""
 
+import os
+import tempfile
 from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +12,11 @@ import numpy as np
 from relay.compat.container import ADT, shown
 from relay.compat.graph_executor import BenchmarkResult, measure
 from relay.compat.target import TargetLike, resolve
-from relay.executor.build import as_module
+from relay.executor.build import as_module, bind_params
 from relay.executor.vm import VirtualMachine as Machine
-from relay.executor.vm import VMExecutable, VMExecutor
+from relay.executor.vm import VMExecutable, VMExecutor, load
 from relay.executor.vm import compile as compile_program
+from relay.executor.vm.normalize import normalize
 from relay.ir.expr import Function
 from relay.ir.module import IRModule
 from relay.runtime.device import Device
@@ -24,12 +29,62 @@ def compile(  # noqa: A001 - the name Relay users know
     target: TargetLike = None,
     target_host: TargetLike = None,
     params: Mapping[str, Any] | None = None,
-) -> VMExecutable:
+) -> "Executable":
     """Compile `mod` for the virtual machine: see `relay.executor.vm.compile`."""
     module = as_module(mod)
     used = {p.name_hint for p in module["main"].params}
     bound = {name: value for name, value in (params or {}).items() if name in used}
-    return compile_program(module, resolve(target), bound)
+    return Executable.of(compile_program(module, resolve(target), bound))
+
+
+class Executable(VMExecutable):
+    """A compiled program, which is saved in two parts as in TVM: ``code, lib = exe.save()``.
+
+    The code is the whole program; the library has nothing to add to it.
+    """
+
+    @staticmethod
+    def of(program: VMExecutable) -> "Executable":
+        """`program` with this interface."""
+        return Executable(**{f.name: getattr(program, f.name) for f in fields(program) if f.init})
+
+    @property
+    def lib(self) -> "VMLibrary":
+        """The part that `export_library` writes."""
+        return VMLibrary(self)
+
+    def save(  # type: ignore[override]
+        self, path: str | os.PathLike[str] | None = None
+    ) -> "tuple[bytearray, VMLibrary] | None":
+        """The program as bytes, and the library; or the program in the file `path`."""
+        if path is not None:
+            super().save(path)
+            return None
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            file = Path(folder) / "model.rlyvm"
+            super().save(file)
+            return bytearray(file.read_bytes()), self.lib
+
+    @staticmethod
+    def load_exec(bytecode: bytes | bytearray, lib: "VMLibrary | None" = None) -> "Executable":
+        """The program of which `save` gave the bytes. Raises `ArtifactError` for other bytes."""
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            file = Path(folder) / "model.rlyvm"
+            file.write_bytes(bytecode)
+            return Executable.of(load(file))
+
+
+class VMLibrary:
+    """The library of a program for the virtual machine."""
+
+    def __init__(self, executable: Executable) -> None:
+        self.executable = executable
+
+    def export_library(self, file_name: str, *_: object, **__: object) -> None:
+        """Write the program to the file `file_name`, for `load_module`."""
+        self.executable.save(file_name)
+
+    save = export_library
 
 
 class VMCompiler:
@@ -37,7 +92,7 @@ class VMCompiler:
 
     def __init__(self) -> None:
         self._params: dict[str, Any] = {}
-        self._executable: VMExecutable | None = None
+        self._executable: Executable | None = None
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Values for parameters of ``@main``, by name."""
@@ -49,10 +104,20 @@ class VMCompiler:
         """Compile `mod`."""
         self._executable = compile(mod, target, target_host, self._params)
 
+    def optimize(
+        self,
+        mod: IRModule | Function,
+        target: TargetLike = None,
+        target_host: TargetLike = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> tuple[IRModule, dict[str, NDArray]]:
+        """The module that is compiled for `mod`, and no parameters: they are constants of it."""
+        return normalize(bind_params(as_module(mod), {**self._params, **(params or {})})), {}
+
     def codegen(self) -> None:
         """Nothing: `lower` makes machine code, too."""
 
-    def get_exec(self) -> VMExecutable:
+    def get_exec(self) -> Executable:
         """The compiled program. Raises `InputError` before `lower`."""
         if self._executable is None:
             raise InputError("nothing is compiled yet; call lower(mod, target) first")
@@ -130,8 +195,6 @@ def Tensor(value: Any) -> NDArray:  # noqa: N802 - TVM's name until 0.6
     """An array that the machine can take."""
     return value if isinstance(value, NDArray) else NDArray(np.asarray(value))
 
-
-Executable = VMExecutable
 
 __all__ = [
     "ADT",

@@ -44,8 +44,8 @@ def create_executor(
     """An executor for `mod`: ``create_executor("graph", mod).evaluate()(x)``.
 
     `kind` is ``"debug"``, the reference interpreter; ``"graph"``, which compiles straight-line
-    programs for `target`; or ``"vm"``, which compiles the whole language. `params` are values of parameters of ``@main`` by name. Raises `RelayError` for
-    another `kind`.
+    programs for `target`; or ``"vm"``, which compiles the whole language. `params` are values of
+    parameters of ``@main`` by name. Raises `RelayError` for another `kind`.
     """
     if kind not in _KINDS:
         expected = ", ".join(f'"{k}"' for k in _KINDS)

@@ -66,10 +66,19 @@ def relay_version() -> str:
 
 
 class Writer:
-    """An archive being written: constants first, then members, then the manifest."""
+    """An archive being written: constants first, then members, then the manifest.
+
+    A context manager: the end of the archive is written when it ends.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._archive = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
 
     def constants(
         self, constants: Sequence[npt.NDArray[np.generic]]
@@ -102,10 +111,9 @@ class Writer:
         return Stored(len(data), hashlib.sha256(data).hexdigest())
 
     def finish(self, manifest: bytes, kind: bytes) -> None:
-        """Write the manifest of a file of some `kind`, and the end of the archive."""
+        """Write the manifest of a file of some `kind`."""
         self._archive.writestr(_member(MANIFEST), manifest)
         self._archive.comment = _seal(manifest, kind)
-        self._archive.close()
 
 
 def object_name(number: int, symbol: str) -> str:

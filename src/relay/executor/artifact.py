@@ -60,26 +60,26 @@ def write(artifact: Artifact, path: str | os.PathLike[str]) -> None:
 
 
 def _write(artifact: Artifact, stream: BinaryIO) -> None:
-    writer = Writer(stream)
-    constants, tensors = writer.constants(artifact.constants)
-    objects = {}
-    for number, (symbol, image) in enumerate(artifact.objects.items()):
-        name = object_name(number, symbol)
-        objects[name] = writer.add(name, image)
-    manifest = Manifest(
-        relay=relay_version(),
-        model_sha256=artifact.model_sha256,
-        target=artifact.target,
-        inputs=artifact.inputs,
-        outputs=artifact.outputs,
-        arena_bytes=artifact.arena_bytes,
-        steps=artifact.steps,
-        kernels=tuple(artifact.objects)[:-1],
-        objects=objects,
-        constants=constants,
-        tensors=tensors,
-    )
-    writer.finish(encode(manifest), KIND)
+    with Writer(stream) as writer:
+        constants, tensors = writer.constants(artifact.constants)
+        objects = {}
+        for number, (symbol, image) in enumerate(artifact.objects.items()):
+            name = object_name(number, symbol)
+            objects[name] = writer.add(name, image)
+        manifest = Manifest(
+            relay=relay_version(),
+            model_sha256=artifact.model_sha256,
+            target=artifact.target,
+            inputs=artifact.inputs,
+            outputs=artifact.outputs,
+            arena_bytes=artifact.arena_bytes,
+            steps=artifact.steps,
+            kernels=tuple(artifact.objects)[:-1],
+            objects=objects,
+            constants=constants,
+            tensors=tensors,
+        )
+        writer.finish(encode(manifest), KIND)
 
 
 def read(path: str | os.PathLike[str]) -> Artifact:

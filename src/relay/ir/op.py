@@ -17,6 +17,7 @@ parser, inference, folding, fusion, lowering, docs and tests all read this one d
 """
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
@@ -124,7 +125,7 @@ _T = TypeVar("_T", bound=Operator)
 
 def _adds_fields(cls: type) -> bool:
     """Whether `cls` itself annotates an attribute (class variables aside)."""
-    own = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     return any("ClassVar" not in str(annotation) for annotation in own.values())
 
 
@@ -153,13 +154,20 @@ def operator(
 
 def attributes(declaration: Operator) -> dict[str, object]:
     """The attributes of `declaration` by name, in order of declaration."""
-    return {f.name: getattr(declaration, f.name) for f in dataclasses.fields(declaration)}  # type: ignore[arg-type]
+    return {f.name: getattr(declaration, f.name) for f in dataclasses.fields(declaration)}
+
+
+def with_attributes(declaration: _T, **changes: object) -> _T:
+    """`declaration` with some attributes changed; they are checked and brought to form as ever."""
+    copy: Any = declaration
+    changed: _T = dataclasses.replace(copy, **changes)
+    return changed
 
 
 def changed_attributes(declaration: Operator) -> dict[str, object]:
     """The attributes that differ from their defaults: what the text format prints."""
     changed: dict[str, object] = {}
-    for f in dataclasses.fields(declaration):  # type: ignore[arg-type]
+    for f in dataclasses.fields(declaration):
         value = getattr(declaration, f.name)
         if f.default is dataclasses.MISSING or value != f.default:
             changed[f.name] = value

@@ -5,13 +5,17 @@ from the values of the inputs named in `late`. That is their meaning in the inte
 `relay.transform.DynamicToStatic` replaces them where the values are constants.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
-from relay.ir.expr import Expr
+import numpy as np
+
+from relay.ir import types
+from relay.ir.expr import Call, Constant, Expr, const
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
-from relay.ir.types import Any, Dim, TensorType, TupleType, Type
-from relay.op.functions import function
+from relay.ir.types import Dim, TensorType, TupleType, Type
+from relay.op.functions import as_argument, function, signature
 from relay.op.gradients import reshaped_like
 from relay.op.nn.layout import Upsampling
 from relay.op.nn.padding import Pad
@@ -23,6 +27,7 @@ from relay.op.shapes import (
     put_dtype,
     put_ints,
 )
+from relay.op.tensor.elementwise import OnesLike
 from relay.op.tensor.index import OneHot
 from relay.op.tensor.init import Full, Ones, Zeros
 from relay.op.tensor.reshape import ExpandDims, Reshape, Squeeze
@@ -83,7 +88,7 @@ def _ints(values: Array) -> tuple[int, ...]:
 
 
 def _unknown(rank: int) -> list[Dim]:
-    return [Any() for _ in range(rank)]
+    return [types.Any() for _ in range(rank)]
 
 
 @operator("dyn.reshape", inputs=("data", "newshape"), pattern=Pattern.INJECTIVE, level=3)
@@ -112,12 +117,14 @@ class DynBroadcastTo(DynamicOperator):
 
     late = ("shape",)
 
+    dtype: str = ""
+
     def infer(self, data: Type, shape: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         return TensorType(_unknown(_count(self.name, "shape", shape)), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return BroadcastTo(_ints(values["shape"]))
+        return BroadcastTo(_ints(values["shape"]), self.dtype)
 
 
 @operator("dyn.full", inputs=("fill_value", "shape"), pattern=Pattern.ELEMWISE, level=3)
@@ -215,7 +222,7 @@ class DynTopK(DynamicOperator):
         tensor = expect_kind(self.name, "data", data, "number")
         _scalar(self.name, "k", k, "integer")
         shape = list(tensor.shape)
-        shape[normalize_axis(self.name, self.axis, len(shape))] = Any()
+        shape[normalize_axis(self.name, self.axis, len(shape))] = types.Any()
         # Attributes other than `k` are checked by the ordinary operator.
         whole = TopK(0, self.axis, self.ret_type, self.is_ascend, self.dtype).infer(
             TensorType(shape, tensor.dtype)
@@ -285,7 +292,7 @@ class DynOneHot(DynamicOperator):
         expect_same_dtype(self.name, on, expect_tensor(self.name, "off_value", off_value))
         _scalar(self.name, "depth", depth, "integer")
         axis = normalize_axis(self.name, self.axis, len(index.shape) + 1)
-        shape = (*index.shape[:axis], Any(), *index.shape[axis:])
+        shape = (*index.shape[:axis], types.Any(), *index.shape[axis:])
         return TensorType(shape, self.dtype or on.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
@@ -323,7 +330,7 @@ class DynStridedSlice(DynamicOperator):
             )
         shape = list(tensor.shape)
         for axis in axes:
-            shape[normalize_axis(self.name, axis, len(shape))] = Any()
+            shape[normalize_axis(self.name, axis, len(shape))] = types.Any()
         return TensorType(shape, tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
@@ -344,7 +351,7 @@ class DynPad(DynamicOperator):
         width = expect_kind(self.name, "pad_width", pad_width, "integer")
         value = expect_tensor(self.name, "pad_val", pad_val)
         fits = len(width.shape) == 2 and all(
-            isinstance(found, Any) or found == wanted
+            isinstance(found, types.Any) or found == wanted
             for found, wanted in zip(width.shape, (len(x.shape), 2), strict=True)
         )
         if not fits or value.shape:
@@ -380,12 +387,65 @@ class DynUpsampling(DynamicOperator):
         same = Upsampling(1.0, 1.0, self.layout, self.method, self.align_corners)
         x = same.infer(data)
         assert isinstance(x, TensorType)
-        sizes: dict[str, Dim] = {**same.parsed_layout().extents(x.shape), "H": Any(), "W": Any()}
+        sizes: dict[str, Dim] = {
+            **same.parsed_layout().extents(x.shape),
+            "H": types.Any(),
+            "W": types.Any(),
+        }
         return TensorType(same.parsed_layout().shape(sizes), x.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        scales = (float(values[n].reshape(())) for n in self.late)
-        return Upsampling(*scales, self.layout, self.method, self.align_corners)
+        height, width = (float(values[n].reshape(())) for n in self.late)
+        return Upsampling(height, width, self.layout, self.method, self.align_corners)
+
+
+def function_or_late(
+    static: type[Operator], dynamic: type[DynamicOperator], own_dtype: Collection[str] = ()
+) -> Callable[..., Expr]:
+    """The function of `static`, which calls `dynamic` where it is given expressions as attributes.
+
+    Constants are as good as numbers. Signature and documentation are those of ``function(static)``.
+    """
+    build = function(static, own_dtype)
+    shown = signature(static)
+    count = len(static.inputs)
+
+    @functools.wraps(build)
+    def choose(*args: Any, **kwargs: Any) -> Expr:
+        given = (*args[count:], *(kwargs[n] for n in dynamic.late if n in kwargs))
+        if not any(isinstance(value, Expr) for value in given):
+            return build(*args, **kwargs)
+        bound = shown.bind(*args, **kwargs)
+        bound.apply_defaults()
+        named = dict(bound.arguments)
+        like = next((named[n] for n in static.inputs if isinstance(named[n], Expr)), None)
+        for name in static.inputs:
+            named[name] = as_argument(named[name], None if name in own_dtype else like)
+        if "strides" in dynamic.late and named["strides"] is None:
+            named["strides"] = _ones_like(as_argument(named["begin"]))
+        for name in dynamic.late:
+            named[name] = as_argument(named[name])
+        arguments = [named.pop(name) for name in dynamic.inputs]
+        return decided(dynamic(**named), arguments)
+
+    return choose
+
+
+def _ones_like(value: Expr) -> Expr:
+    if isinstance(value, Constant):
+        return const(np.ones_like(value.data.numpy()))
+    return Call(OnesLike.op, (value,))
+
+
+def decided(declaration: DynamicOperator, arguments: Sequence[Expr]) -> Call:
+    """A call of what `declaration` stands for where that is decided by constants, else of it."""
+    named = dict(zip(declaration.inputs, arguments, strict=True))
+    late = {name: named.pop(name) for name in declaration.late}
+    values = {n: v.data.numpy() for n, v in late.items() if isinstance(v, Constant)}
+    if len(values) != len(late):
+        return Call(declaration.op, arguments, declaration)
+    static = declaration.static(values)
+    return Call(static.op, tuple(named.values()), static)
 
 
 reshape = function(DynReshape)
@@ -406,8 +466,10 @@ __all__ = [
     "UNKNOWN",
     "DynamicOperator",
     "broadcast_to",
+    "decided",
     "expand_dims",
     "full",
+    "function_or_late",
     "one_hot",
     "ones",
     "pad",

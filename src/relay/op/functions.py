@@ -69,7 +69,7 @@ def signature(declaration: type[Operator]) -> inspect.Signature:
     """The Python signature of the operator: its inputs, then its attributes with their defaults."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(n, kind, annotation=Expr) for n in declaration.inputs]
-    for field in dataclasses.fields(declaration):  # type: ignore[arg-type]
+    for field in dataclasses.fields(declaration):
         required = field.default is dataclasses.MISSING
         default = inspect.Parameter.empty if required else field.default
         parameters.append(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from relay.ir.expr import Constant, Expr, ExprLike
+from relay.op import dyn as _dyn
 from relay.op.functions import Argument, TupleWrapper, as_argument, function
 from relay.op.shapes import Ints, as_ints
 from relay.op.tensor import convert as _convert
@@ -18,29 +19,29 @@ from relay.support.errors import RelayError
 
 cast = function(_convert.Cast)
 cast_like = function(_convert.CastLike)
-reshape = function(_reshape.Reshape)
+reshape = _dyn.function_or_late(_reshape.Reshape, _dyn.DynReshape)
 reshape_like = function(_reshape.ReshapeLike)
 reverse_reshape = function(_reshape.ReverseReshape)
-squeeze = function(_reshape.Squeeze)
-expand_dims = function(_reshape.ExpandDims)
+squeeze = _dyn.function_or_late(_reshape.Squeeze, _dyn.DynSqueeze)
+expand_dims = _dyn.function_or_late(_reshape.ExpandDims, _dyn.DynExpandDims)
 transpose = function(_reshape.Transpose)
-strided_slice = function(_slicing.StridedSlice)
+strided_slice = _dyn.function_or_late(_slicing.StridedSlice, _dyn.DynStridedSlice)
 slice_like = function(_slicing.SliceLike)
 take = function(_index.Take, own_dtype=("indices",))
 gather_nd = function(_index.GatherND, own_dtype=("indices",))
-one_hot = function(_index.OneHot, own_dtype=("indices",))
+one_hot = _dyn.function_or_late(_index.OneHot, _dyn.DynOneHot, own_dtype=("indices",))
 sequence_mask = function(_index.SequenceMask, own_dtype=("valid_length",))
 where = function(_transform.Where, own_dtype=("condition",))
-tile = function(_transform.Tile)
+tile = _dyn.function_or_late(_transform.Tile, _dyn.DynTile)
 repeat = function(_transform.Repeat)
 reverse = function(_transform.Reverse)
 reverse_sequence = function(_transform.ReverseSequence, own_dtype=("seq_lengths",))
 trilu = function(_transform.Trilu, own_dtype=("k",))
-broadcast_to = function(_transform.BroadcastTo)
+broadcast_to = _dyn.function_or_late(_transform.BroadcastTo, _dyn.DynBroadcastTo)
 broadcast_to_like = function(_transform.BroadcastToLike)
 collapse_sum_like = function(_transform.CollapseSumLike)
 collapse_sum_to = function(_transform.CollapseSumTo)
-full = function(_init.Full)
+full = _dyn.function_or_late(_init.Full, _dyn.DynFull)
 full_like = function(_init.FullLike)
 scatter_elements = function(_scatter.ScatterElements, own_dtype=("indices",))
 scatter_nd = function(_scatter.ScatterND, own_dtype=("indices",))

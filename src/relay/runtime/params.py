@@ -52,16 +52,16 @@ def load_param_dict(data: bytes | bytearray | memoryview) -> dict[str, NDArray]:
     if reader.number("the magic number") != LIST_MAGIC:
         raise ArtifactError("this is no parameter file: it does not begin with its magic number")
     reader.number("the reserved word")
-    names = []
+    names: dict[str, None] = {}
     for index in range(reader.count("names", 8)):
         length = reader.number(f"the length of name {index}")
         try:
-            names.append(str(reader.take(length, f"name {index}"), "utf-8"))
+            name = str(reader.take(length, f"name {index}"), "utf-8")
         except UnicodeDecodeError:
             raise ArtifactError(f"the name of parameter {index} is not UTF-8") from None
-    if len(set(names)) != len(names):
-        twice = next(n for i, n in enumerate(names) if n in names[:i])
-        raise ArtifactError(f"the parameter file names {twice!r} twice")
+        if name in names:
+            raise ArtifactError(f"the parameter file names {name!r} twice")
+        names[name] = None
     count = reader.count("arrays", _HEAD.size + 8)
     if count != len(names):
         raise ArtifactError(f"the parameter file has {len(names)} names and {count} arrays")
@@ -138,7 +138,10 @@ def _array(reader: _Reader, name: str) -> NDArray:
         )
     storage = dtypes.to_numpy(dtype)
     elements = np.frombuffer(reader.take(size, where), storage.newbyteorder("<"))
-    return NDArray(elements.astype(storage).reshape(shape), dtype)
+    try:
+        return NDArray(elements.astype(storage).reshape(shape), dtype)
+    except ValueError:  # a size of zero lets others be too large for NumPy
+        raise ArtifactError(f"{where} has a shape that is too large: {tuple(shape)}") from None
 
 
 __all__ = ["load_param_dict", "save_param_dict"]

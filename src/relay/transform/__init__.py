@@ -27,10 +27,13 @@ from relay.transform.compiler_functions import (
     OutlineCompilerFunctionsWithExistingGlobalSymbols,
 )
 from relay.transform.convert_layout import ConvertLayout
+from relay.transform.cps import ToCPS, to_cps, un_cps
 from relay.transform.dead_code import DeadCodeElimination
+from relay.transform.defunctionalization import Defunctionalization
 from relay.transform.defuse_ops import DefuseOps
 from relay.transform.div_to_mul import DivToMul
 from relay.transform.dynamic_to_static import DynamicToStatic
+from relay.transform.eta_expand import EtaExpand
 from relay.transform.fast_math import FastMath
 from relay.transform.flatten_atrous_conv import FlattenAtrousConv
 from relay.transform.flexible_shape_dispatch import FlexibleShapeDispatch
@@ -44,6 +47,7 @@ from relay.transform.fold_scale_axis import (
 from relay.transform.fuse_ops import FuseOps
 from relay.transform.gradient import FirstOrderGradient, gradient
 from relay.transform.infer_type import InferType, InferTypeLocal
+from relay.transform.inline import Inline
 from relay.transform.inline_calls import InlineCalls
 from relay.transform.instruments import (
     PassTimingInstrument,
@@ -52,14 +56,16 @@ from relay.transform.instruments import (
     PrintChanged,
     VerifyInstrument,
 )
+from relay.transform.lambda_lift import LambdaLift
 from relay.transform.legalize import Legalize
 from relay.transform.merge_compiler_regions import MergeCompilerRegions
 from relay.transform.merge_composite import MergeComposite
+from relay.transform.partial_evaluate import PartialEvaluate
 from relay.transform.partition_graph import PartitionGraph
 from relay.transform.pipelines import graph_pipeline
 from relay.transform.precision_lists import Precision
-from relay.transform.recast import recast
 from relay.transform.print_ir import PrintIR
+from relay.transform.recast import recast
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_fc_transpose import (
@@ -72,7 +78,8 @@ from relay.transform.sink_views import SinkViews
 from relay.transform.spans import AnnotateSpans, CapturePostDfsIndexInSpans
 from relay.transform.split_args import SplitArgs
 from relay.transform.split_joins import SplitJoins
-from relay.transform.to_a_normal_form import ToANormalForm
+from relay.transform.to_a_normal_form import ToANormalForm, ToANormalFormExpr
+from relay.transform.to_basic_block_normal_form import ToBasicBlockNormalForm
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 from relay.transform.to_mixed_precision import ToMixedPrecision
 from relay.transform.user_passes import function_pass, module_pass
@@ -92,10 +99,12 @@ __all__ = [
     "CombineParallelDense",
     "ConvertLayout",
     "DeadCodeElimination",
+    "Defunctionalization",
     "DefuseOps",
     "DivToMul",
     "DynamicToStatic",
     "EliminateCommonSubexpr",
+    "EtaExpand",
     "FastMath",
     "FirstOrderGradient",
     "FlattenAtrousConv",
@@ -108,13 +117,16 @@ __all__ = [
     "FuseOps",
     "InferType",
     "InferTypeLocal",
+    "Inline",
     "InlineCalls",
     "InlineCompilerFunctionsBoundTo",
+    "LambdaLift",
     "Legalize",
     "MarkCompilerFunctionsAsExtern",
     "MergeCompilerRegions",
     "MergeComposite",
     "OutlineCompilerFunctionsWithExistingGlobalSymbols",
+    "PartialEvaluate",
     "PartitionGraph",
     "Pass",
     "PassContext",
@@ -136,6 +148,9 @@ __all__ = [
     "SplitJoins",
     "SplitToSlices",
     "ToANormalForm",
+    "ToANormalFormExpr",
+    "ToBasicBlockNormalForm",
+    "ToCPS",
     "ToGraphNormalForm",
     "ToMixedPrecision",
     "VerifyInstrument",
@@ -147,4 +162,6 @@ __all__ = [
     "recast",
     "search_fc_transpose",
     "simplify_fc_transpose",
+    "to_cps",
+    "un_cps",
 ]

@@ -1,6 +1,5 @@
 """Layouts that the user chooses."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -8,7 +7,7 @@ from typing import ClassVar, final
 from relay.ir.expr import Function, Op
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
 from relay.ir.module import IRModule
-from relay.ir.op import Operator
+from relay.ir.op import Operator, with_attributes
 from relay.ir.types import TensorType, Type
 from relay.op.nn.adaptive_pooling import WholePooling
 from relay.op.nn.convolution import Convolution
@@ -97,7 +96,7 @@ def _convolution(
                 f"ConvertLayout: no kernel layout goes by default with {data_layout}; give one "
                 f"for {declaration.name}"
             )
-    moved = dataclasses.replace(  # type: ignore[type-var]
+    moved = with_attributes(
         declaration, data_layout=data_layout, kernel_layout=kernel_layout, out_layout=""
     )
     data, out = Layout(declaration.data_layout), declaration.out_layout or declaration.data_layout
@@ -111,5 +110,5 @@ def _convolution(
 def _pooling(declaration: Pooling | WholePooling, desired: Sequence[str]) -> LayoutPlan:
     layout = declaration.layout if desired[0] == "default" else desired[0]
     change = LayoutChange(Layout(declaration.layout), Layout(layout))
-    moved = dataclasses.replace(declaration, layout=layout, out_layout="")  # type: ignore[type-var]
+    moved = with_attributes(declaration, layout=layout, out_layout="")
     return LayoutPlan(moved, (change,), (change,))

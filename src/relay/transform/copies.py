@@ -20,7 +20,9 @@ def fresh_copy(
     program in which `expr` stands already may hold the copy as well. Linear in the size of `expr`.
     """
     types = types or {}
-    done: dict[Expr, Expr] = dict(values or {})
+    done: dict[Expr, Expr] = {}
+    for variable, value in (values or {}).items():
+        done[variable] = value
     order = post_order(expr)
     for node in order:
         for variable in bound_vars(node):
@@ -61,7 +63,7 @@ def instance(func: Function, type_args: Mapping[TypeVar, Type]) -> Function:
 
 
 def applied(func: Function, call: Call) -> Expr:
-    """What `call` of `func` means: the parameters of a copy bound to the arguments, and its body."""
+    """What `call` of `func` means: the body of a copy, its parameters bound to the arguments."""
     copy = instance(func, dict(zip(func.type_params, call.type_args, strict=True)))
     body = copy.body
     for parameter, argument in reversed(list(zip(copy.params, call.args, strict=True))):

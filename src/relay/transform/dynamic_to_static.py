@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from relay.ir.expr import Call, Constant, Expr, Function
+from relay.ir.change import CallWithFields
+from relay.ir.expr import Call, Expr, Function
 from relay.ir.module import IRModule
 from relay.ir.visit import rewrite
-from relay.op.dyn import DynamicOperator
+from relay.op.dyn import DynamicOperator, decided
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.fold_constant import FoldConstant
 
@@ -34,10 +35,5 @@ class DynamicToStatic(FunctionPass):
 def _static(expr: Expr) -> Expr:
     if not isinstance(expr, Call) or not isinstance(expr.attrs, DynamicOperator):
         return expr
-    named = dict(zip(expr.attrs.inputs, expr.args, strict=True))
-    late = {name: named.pop(name) for name in expr.attrs.late}
-    values = {n: v.data.numpy() for n, v in late.items() if isinstance(v, Constant)}
-    if len(values) != len(late):
-        return expr
-    declaration = expr.attrs.static(values)
-    return Call(declaration.op, tuple(named.values()), declaration, (), expr.span)
+    found = decided(expr.attrs, expr.args)
+    return expr if found.op is expr.op else CallWithFields(found, span=expr.span)

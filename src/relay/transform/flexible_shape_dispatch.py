@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from relay.ir.expr import Call, Expr, Function, GlobalVar, If, Tuple, TupleGetItem, Var, const
 from relay.ir.module import IRModule
-from relay.ir.types import Any, Dim, TensorType, TupleType, Type
+from relay.ir.types import Any, Dim, TensorType, TupleType
 from relay.ir.visit import substitute
 from relay.support.errors import RelayError
 from relay.transform.base import Pass, PassContext
@@ -26,7 +24,8 @@ class FlexibleShapeDispatch(Pass):
     `input_indices` numbers the parameters that have the dimension (None: those whose dimension is
     not known); the first of them tells the size, and all must agree.
 
-    Raises `RelayError` where there are no buckets or no such parameters. With ``buckets=[8]``::
+    Raises `RelayError` where there are no buckets or no such parameters, or where the size of
+    another dimension of a parameter to be padded is not known. With ``buckets=[8]``::
 
         def @main(%x: Tensor[(?, 3), float32]) { exp(%x) }
         ->
@@ -73,17 +72,21 @@ class FlexibleShapeDispatch(Pass):
         found: list[int] = []
         for k, parameter in enumerate(main.params):
             type_ = parameter.checked_type
-            has_axis = isinstance(type_, TensorType) and -1 < self.axis < len(type_.shape)
+            shape = type_.shape if isinstance(type_, TensorType) else ()
+            has_axis = -1 < self.axis < len(shape)
             if self.input_indices is None:
-                if has_axis and isinstance(type_.shape[self.axis], Any):  # type: ignore[attr-defined]
-                    found.append(k)
-            elif k in self.input_indices:
-                if not has_axis:
-                    raise RelayError(
-                        f"FlexibleShapeDispatch: %{parameter.name_hint} has no axis {self.axis}, "
-                        f"its type is {type_}"
-                    )
-                found.append(k)
+                if not has_axis or not isinstance(shape[self.axis], Any):
+                    continue
+            elif k not in self.input_indices:
+                continue
+            others = (*shape[: self.axis], *shape[self.axis + 1 :])
+            known = not self.auto_pad or all(isinstance(d, int) for d in others)
+            if not has_axis or not known:
+                raise RelayError(
+                    f"FlexibleShapeDispatch: %{parameter.name_hint} needs an axis {self.axis} and, "
+                    f"to be padded, known sizes of the others; its type is {type_}"
+                )
+            found.append(k)
         if not found:
             raise RelayError(
                 f"FlexibleShapeDispatch: no parameter of @main has an unknown axis {self.axis}; "
@@ -106,7 +109,7 @@ class FlexibleShapeDispatch(Pass):
             limit = const(bucket, "int32")
             if self.auto_pad:
                 fits = make("less_equal", size, limit)
-                call = self._padded(params, chosen, variable, bucket, size)
+                call = self._padded(params, chosen, variable, bucket)
             else:
                 fits = make("equal", size, limit)
                 call = Call(variable, params)
@@ -114,39 +117,32 @@ class FlexibleShapeDispatch(Pass):
         return result
 
     def _padded(
-        self,
-        params: Sequence[Var],
-        chosen: Sequence[int],
-        variable: GlobalVar,
-        bucket: int,
-        size: Expr,
+        self, params: Sequence[Var], chosen: Sequence[int], variable: GlobalVar, bucket: int
     ) -> Expr:
-        """A call with the chosen parameters padded to `bucket`, its results cut back to `size`."""
-        missing = make("subtract", const(bucket, "int32"), size)
+        """A call with the chosen parameters padded to `bucket`, its results cut back."""
         arguments: list[Expr] = list(params)
         for k in chosen:
             type_ = params[k].checked_type
             assert isinstance(type_, TensorType)
-            after = np.zeros((len(type_.shape), 2), "int32")
-            after[self.axis, 1] = 1
-            width = make("multiply", const(after), missing)
+            # Enough for any size; of this the first `bucket` positions are taken.
+            shape = (*type_.shape[: self.axis], bucket, *type_.shape[self.axis + 1 :])
             value = const(self.pad_value, type_.dtype)
-            arguments[k] = make("dyn.nn.pad", params[k], width, value)
+            more = make("full", value, shape=TensorType(shape).concrete_shape, dtype=type_.dtype)
+            longer = make("concatenate", Tuple([params[k], more]), axis=self.axis)
+            first: dict[str, object] = {"begin": (0,), "end": (bucket,), "strides": (1,)}
+            arguments[k] = make("strided_slice", longer, **first, axes=(self.axis,))
         call = Call(variable, arguments)
-        if not self.affects_output:
-            return call
-        return self._cut(call, make("reshape", size, newshape=(1,)))
+        return self._cut(call, params[chosen[0]]) if self.affects_output else call
 
-    def _cut(self, value: Expr, size: Expr) -> Expr:
-        """The tensors in `value` cut to `size` along the axis."""
-        found: Type = value.checked_type
+    def _cut(self, value: Expr, like: Expr) -> Expr:
+        """The tensors in `value` cut to the size that `like` has along the axis."""
+        found = value.checked_type
         if isinstance(found, TupleType):
             fields = [TupleGetItem(value, k) for k in range(len(found.fields))]
-            return Tuple([self._cut(field, size) for field in fields])
+            return Tuple([self._cut(field, like) for field in fields])
         if not isinstance(found, TensorType) or len(found.shape) <= self.axis:
             return value
-        begin, step = (const([k], "int32") for k in (0, 1))
-        return make("dyn.strided_slice", value, begin, size, step, axes=(self.axis,))
+        return make("slice_like", value, like, axes=(self.axis,))
 
 
 def _unused(name: str, module: IRModule) -> str:

@@ -61,6 +61,10 @@ class FoldConstant(FunctionPass):
             return self._fold_call(expr)
         return expr
 
+    def folded(self, call: Call) -> Expr:
+        """What `call` of an operator is by its arguments; the call itself when they do not tell."""
+        return self.fold(call)
+
     def _fold_call(self, call: Call) -> Expr:
         operator = declaration(call)
         if operator.stateful or "reference" in operator.missing:

@@ -1,6 +1,5 @@
 """`FoldExplicitPadding`: the padding of a window operator in its attributes."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from relay import dtypes
 from relay.ir.expr import Call, Expr
 from relay.ir.layout import Layout
+from relay.ir.op import with_attributes
 from relay.op.nn.convolution import Convolution
 from relay.op.nn.pooling import Pooling
 from relay.transform.calls import attribute, declaration, is_call_of, tensor_type, uniform_value
@@ -49,7 +49,7 @@ def _merged(
     if amounts is None:
         return None
     total = tuple(a + b for a, b in zip(padding, amounts, strict=True))
-    attrs = dataclasses.replace(declaration(call), padding=total, **changes)  # type: ignore[type-var]
+    attrs = with_attributes(declaration(call), padding=total, **changes)
     return Call(call.op, (pad.args[0], *call.args[1:]), attrs, (), call.span)
 
 

@@ -1,9 +1,10 @@
 """Functions at types: what a polymorphic value is where one of a certain type is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from relay.ir.adt import Constructor
-from relay.ir.expr import Call, Expr, Function, GlobalVar, Op, Var
+from relay.ir.expr import Call, Expr, Function, GlobalVar, If, Let, Op, Var
+from relay.ir.match import Match
 from relay.ir.types import FuncType, Type, TypeVar, instantiate
 from relay.ir.visit import post_order
 from relay.support.errors import UnsupportedError
@@ -27,13 +28,16 @@ def monomorphic_values(func: Function) -> Function:
     """`func` (typed, without type parameters) with functions of one type for all its values.
 
     Global functions and constructors that are used as values get a function written around them;
-    polymorphic ones are taken at the type that the call wants which they are given to.
+    polymorphic ones are taken at the type that is wanted where they are used: by the call that they
+    are given to, the variable that they are bound to, the function that they are the result of.
     Raises `UnsupportedError` for other uses of polymorphic functions.
     """
+    order = post_order(func)
+    results = _result_types(order)
     done: dict[Expr, Expr] = {}
-    for node in post_order(func):
+    for node in order:
         children = node.children()
-        wanted = _wanted(node)
+        wanted = _wanted(node, results.get(node))
         new = [
             done[child] if type_ is None else _at(child, done[child], type_)
             for child, type_ in zip(children, wanted, strict=True)
@@ -44,11 +48,46 @@ def monomorphic_values(func: Function) -> Function:
     return result
 
 
-def _wanted(node: Expr) -> list[Type | None]:
-    """For each child of `node` that is a value of its own, the type to take it at."""
+def _result_types(order: Sequence[Expr]) -> dict[Expr, Type]:
+    """The types that lets and choices are wanted to be of, by what they are the result of."""
+    found: dict[Expr, Type] = {}
+    for node in reversed(order):
+        for child, type_ in zip(node.children(), _tails(node, found.get(node)), strict=True):
+            if type_ is not None and isinstance(child, Let | If | Match):
+                found.setdefault(child, type_)
+    return found
+
+
+def _tails(node: Expr, type_: Type | None) -> list[Type | None]:
+    """For each child of `node` the type that is wanted of it, if `type_` is wanted of `node`."""
+    wanted: list[Type | None] = [None] * len(node.children())
+    match node:
+        case Function(ret_type=result):
+            wanted[-1] = result
+        case Let(variable=variable):
+            wanted[1:] = [variable.type_annotation, type_]
+        case If():
+            wanted[1:] = [type_, type_]
+        case Match(clauses=clauses):
+            wanted[-len(clauses) :] = [type_] * len(clauses)
+        case _:
+            pass
+    return wanted
+
+
+def _wanted(node: Expr, type_: Type | None) -> list[Type | None]:
+    """For each child of `node` that is a function, the type to take it at.
+
+    `type_` is what is wanted of `node` itself.
+    """
     children = node.children()
     if not isinstance(node, Call) or isinstance(node.op, Op):
-        return [_own_type(child) for child in children]
+        tails = _tails(node, type_)
+        own = [_own_type(child) for child in children]
+        return [
+            t if o is not None and isinstance(t, FuncType) else o
+            for t, o in zip(tails, own, strict=True)
+        ]
     callee = node.op.checked_type
     assert isinstance(callee, FuncType)
     callee = instantiate(callee, node.type_args) if callee.type_params else callee
@@ -68,7 +107,8 @@ def _attrs(child: Expr) -> Mapping[str, object]:
 def _at(old: Expr, new: Expr, type_: Type) -> Expr:
     """The function value `new`, which was `old`, at the type that is wanted of it."""
     found = old.checked_type
-    assert isinstance(found, FuncType) and isinstance(type_, FuncType)
+    assert isinstance(found, FuncType)
+    assert isinstance(type_, FuncType)
     if type_.type_params:
         raise UnsupportedError(
             f"a polymorphic function is used as a value of type {type_}: only where a call wants "

@@ -17,16 +17,28 @@ class Normalizer:
         self.func = func
         self.binds = binds
         self.tree = tree
+        self.results = self._results()
         self.names = self._names()
         self.atoms: dict[Expr, Expr] = {}
         self._fresh = 0
+
+    def _results(self) -> Mapping[Expr, Expr]:
+        """What the value of each let is in the end, where it is itself a let."""
+        results: dict[Expr, Expr] = {}
+        for node in self.tree.order:
+            if isinstance(node, Let):
+                results[node] = results.get(node.body, node.body)
+        return results
+
+    def _result(self, let: Let) -> Expr:
+        return self.results.get(let.value, let.value)
 
     def _names(self) -> Mapping[Expr, Var]:
         """The variables that lets give to values; the first one where there are several."""
         names: dict[Expr, Var] = {}
         for node in self.tree.order:
-            if isinstance(node, Let) and not is_atomic(node.value):
-                names.setdefault(node.value, node.variable)
+            if isinstance(node, Let) and not is_atomic(self._result(node)):
+                names.setdefault(self._result(node), node.variable)
         return names
 
     def _atom(self, node: Expr) -> Expr:
@@ -43,7 +55,7 @@ class Normalizer:
         """What the variable of a let stands for where its value has another name already."""
         for node in self.tree.order:
             if isinstance(node, Let):
-                value = node.value
+                value = self._result(node)
                 name = self.names.get(value)
                 if name is not node.variable:
                     self.atoms[node.variable] = self._atom(value) if name is None else name

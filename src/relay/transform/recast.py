@@ -62,7 +62,7 @@ def _recast_call(call: Call, dtype: str, out_dtype: str) -> Expr:
 
 def has_out_dtype(attrs: Operator) -> bool:
     """Whether the operator can be told the data type of its result."""
-    return any(f.name == "out_dtype" for f in fields(attrs))  # type: ignore[arg-type]
+    return any(f.name == "out_dtype" for f in fields(attrs))
 
 
 def _cast(value: Expr, dtype: str) -> Expr:

@@ -18,7 +18,7 @@ class RulePass(FunctionPass):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
-    required = ("InferType",)
+    required: ClassVar[tuple[str, ...]] = ("InferType",)
 
     def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
         result = rewrite(func, self._apply, enter_primitive=False)

@@ -1,13 +1,12 @@
 """`SinkViews`: do elementwise work in as few dimensions as the data comes in."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from relay.ir.expr import Call, Expr, Function
 from relay.ir.module import IRModule
-from relay.ir.op import Pattern
+from relay.ir.op import Pattern, with_attributes
 from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
 from relay.transform.base import FunctionPass, PassContext
@@ -123,7 +122,7 @@ def _below_rows(call: Call) -> Expr | None:
     axis: int = attribute(call, "axis")
     if axis % rank != rank - 1 or source.shape[-1:] != whole.shape[-1:]:
         return None
-    attrs = dataclasses.replace(declaration(call), axis=-1)  # type: ignore[type-var]
+    attrs = with_attributes(declaration(call), axis=-1)
     inner = Call(call.op, (data, *call.args[1:]), attrs, call.type_args, call.span)
     return make("reshape", inner, newshape=whole.concrete_shape)
 

@@ -97,7 +97,8 @@ class _Narrowing:
     """The work on one function.
 
     `done` has what stands for each expression, wide or narrow; `free` what is wide, but may as well
-    be narrow: parameters, constants and what follows from them alone.
+    be narrow: parameters, constants and what follows from them alone; `local` the variables that
+    stand for values computed elsewhere, in lets and matches.
     """
 
     def __init__(self, narrow: str, table: Mapping[str, Precision]) -> None:
@@ -105,11 +106,14 @@ class _Narrowing:
         self.table = table
         self.done: dict[Expr, Expr] = {}
         self.free: set[Expr] = set()
+        self.local: set[Expr] = set()
         self.casts: dict[tuple[Expr, str], Expr] = {}
 
     def function(self, func: Function, keep_output: bool) -> Function:
         """`func`, narrowed; with `keep_output` its type stays."""
-        for node in post_order(func, enter_primitive=False):
+        order = post_order(func, enter_primitive=False)
+        self.local = {v for n in order if not isinstance(n, Function) for v in bound_vars(n)}
+        for node in order:
             if node is not func:
                 self.done[node] = self._narrowed(node)
         body = self.done[func.body]
@@ -127,7 +131,7 @@ class _Narrowing:
             if all(child in self.free for child in children):
                 self.free.add(node)
             return node.rebuild([self.done[child] for child in children])
-        if isinstance(node, Var | Constant):
+        if isinstance(node, Var | Constant) and node not in self.local:
             self.free.add(node)
         bound = set(bound_vars(node))
         return node.rebuild(

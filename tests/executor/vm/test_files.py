@@ -1,5 +1,6 @@
 """Programs in files: they run as before, and whatever else is in a file is refused."""
 
+import contextlib
 import json
 import os
 import signal
@@ -26,7 +27,8 @@ def @fold[A](%f: fn(A, A) -> A, %t: Tree[A], %zero: A) -> A {
     Empty => { %zero },
   }
 }
-def @main(%x: Tensor[(?, 3), float32], %n: int32) -> (Tensor[(?, 3), float32], Tensor[(3), float32], int32) {
+def @main(%x: Tensor[(?, 3), float32], %n: int32)
+    -> (Tensor[(?, 3), float32], Tensor[(3), float32], int32) {
   let %w = meta[relay.Constant][0];
   let %y = nn.relu(nn.dense(%x, meta[relay.Constant][1], units=None));
   let %loop = fn(%i: int32, %a: Tensor[(3), float32]) -> Tensor[(3), float32] {
@@ -144,25 +146,22 @@ def test_truncations_and_flipped_bytes_are_noticed(original: Path, tmp_path: Pat
         changed = bytearray(data)
         changed[at] ^= 0x55
         path.write_bytes(changed)
-        try:
+        with contextlib.suppress(ArtifactError):
             relay.vm.load(path)
-        except ArtifactError:
-            pass
 
 
 # ---------------------------------------------------------------------- edited with right checksums
 
 
-def edit(original: Path, path: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+def edit(original: Path, path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
     """Write the file anew with other members, all checksums right."""
     with zipfile.ZipFile(original) as old:
         members = {name: old.read(name) for name in old.namelist()}
     before = dict(members)
     change(members)
     manifest = json.loads(members.pop(archive.MANIFEST))
-    with path.open("wb") as stream:
-        writer = archive.Writer(stream)
-        arrays = relay.executor.vm.executable.read(original).constants
+    with path.open("wb") as stream, archive.Writer(stream) as writer:
+        arrays = files.read(original).constants
         writer.constants(arrays)
         members.pop(archive.CONSTANTS)
         for name, data in members.items():
@@ -174,7 +173,7 @@ def edit(original: Path, path: Path, change: Callable[[dict[str, bytes]], None])
 
 
 def test_an_edit_that_changes_nothing(original: Path, tmp_path: Path) -> None:
-    edit(original, tmp_path / "same", lambda members: None)
+    edit(original, tmp_path / "same", dict.copy)
     assert (tmp_path / "same").read_bytes() == original.read_bytes()
 
 
@@ -188,9 +187,9 @@ def test_an_edit_that_changes_nothing(original: Path, tmp_path: Path) -> None:
         ("bytecode.txt", "unless", "until", "no instruction"),
         ("bytecode.txt", "Leaf/1", "Leaf/2", "does not go with|takes 2 fields"),
         ("program.rly", "Leaf", "Blatt", "does not go with"),
-        ("program.rly", "def @", "deaf @", "program.rly:"),
+        ("program.rly", "def @", "deaf @", "expected a definition"),
         ("manifest.json", '"version": 1', '"version": 2', "version 2 of the format"),
-        ("manifest.json", '"arena_bytes": ', '"arena_bytes": -', "not an integer|JSON"),
+        ("manifest.json", '"arena_bytes": ', '"arena_bytes": -1', "not an integer"),
         ("manifest.json", '"dynamic": true', '"dynamic": false', "lacks the field"),
     ],
 )
@@ -221,7 +220,7 @@ def test_mutated_bytecode_never_gets_further_than_an_error(executable: relay.vm.
         except (ParseError, ArtifactError):
             refused += 1
             continue
-        mutant = relay.vm.load.__globals__["VMExecutable"](
+        mutant = relay.vm.Executable(
             functions=program.functions,
             entries=executable.entries,
             signatures=executable.signatures,
@@ -231,7 +230,7 @@ def test_mutated_bytecode_never_gets_further_than_an_error(executable: relay.vm.
             type_definitions=executable.type_definitions,
             compilations=[],
             target=executable.target,
-        ) if program.functions else executable
+        )
         _run_for_a_while(mutant)
     assert rounds / 4 < refused
 

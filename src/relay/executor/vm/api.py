@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from relay.executor.build import as_module, bind_params, resolve_target
-from relay.executor.vm.compiler import compile_module, normalize
+from relay.executor.vm.compiler import compile_module
 from relay.executor.vm.convert import invoke
 from relay.executor.vm.executable import Signature, VMExecutable, missing_arguments
 from relay.executor.vm.graphs import DynamicGraph, Graph, compile_graph, is_static
 from relay.executor.vm.machine import Engine
+from relay.executor.vm.normalize import normalize
 from relay.ir.expr import Expr, Function, GlobalVar, Var
 from relay.ir.module import IRModule
 from relay.runtime.device import Device

@@ -86,31 +86,31 @@ def write(artifact: ProgramArtifact, path: str | os.PathLike[str]) -> None:
 
 
 def _write(artifact: ProgramArtifact, stream: BinaryIO) -> None:
-    writer = Writer(stream)
-    constants, tensors = writer.constants(artifact.constants)
-    objects = []
-    for number, (symbol, image) in enumerate(artifact.objects):
-        name = object_name(number, symbol)
-        objects.append({"file": name, **dataclasses.asdict(writer.add(name, image))})
-    bytecode = writer.add(_BYTECODE, artifact.bytecode.encode())
-    program = writer.add(_PROGRAM, artifact.relay_text.encode())
-    record = {
-        "format": KIND.decode(),
-        "version": VERSION,
-        "relay": relay_version(),
-        "target": dataclasses.asdict(artifact.target),
-        "specialise": artifact.specialise,
-        "bytecode": dataclasses.asdict(bytecode),
-        "program": dataclasses.asdict(program),
-        "objects": objects,
-        "constants": {
-            **dataclasses.asdict(constants),
-            "tensors": [dataclasses.asdict(t) for t in tensors],
-        },
-        "values": [{"tensor": k, "dtype": dtype} for k, dtype in artifact.values],
-        "graphs": [_encoded(graph) for graph in artifact.graphs],
-    }
-    writer.finish(json.dumps(record, indent=1).encode(), KIND)
+    with Writer(stream) as writer:
+        constants, tensors = writer.constants(artifact.constants)
+        objects = []
+        for number, (symbol, image) in enumerate(artifact.objects):
+            name = object_name(number, symbol)
+            objects.append({"file": name, **dataclasses.asdict(writer.add(name, image))})
+        bytecode = writer.add(_BYTECODE, artifact.bytecode.encode())
+        program = writer.add(_PROGRAM, artifact.relay_text.encode())
+        record = {
+            "format": KIND.decode(),
+            "version": VERSION,
+            "relay": relay_version(),
+            "target": dataclasses.asdict(artifact.target),
+            "specialise": artifact.specialise,
+            "bytecode": dataclasses.asdict(bytecode),
+            "program": dataclasses.asdict(program),
+            "objects": objects,
+            "constants": {
+                **dataclasses.asdict(constants),
+                "tensors": [dataclasses.asdict(t) for t in tensors],
+            },
+            "values": [{"tensor": k, "dtype": dtype} for k, dtype in artifact.values],
+            "graphs": [_encoded(graph) for graph in artifact.graphs],
+        }
+        writer.finish(json.dumps(record, indent=1).encode(), KIND)
 
 
 def _encoded(graph: GraphRecord | None) -> dict[str, object]:

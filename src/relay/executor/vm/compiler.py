@@ -34,6 +34,7 @@ from relay.executor.vm.instructions import (
     VMFunction,
 )
 from relay.executor.vm.liveness import allocate
+from relay.executor.vm.normalize import check_operators, late_arguments
 from relay.ir import reference
 from relay.ir.adt import Constructor
 from relay.ir.expr import (
@@ -51,17 +52,10 @@ from relay.ir.expr import (
 )
 from relay.ir.match import Match
 from relay.ir.module import IRModule
-from relay.ir.op import Operator
 from relay.ir.patterns import Pattern, PatternConstructor, PatternTuple, PatternVar
 from relay.ir.types import GlobalTypeVar, TensorType, TupleType, Type
-from relay.ir.visit import free_vars, post_order_all, use_counts, used_children
+from relay.ir.visit import free_vars, use_counts, used_children
 from relay.support.errors import InternalError, UnsupportedError
-from relay.transform.defuse_ops import DefuseOps
-from relay.transform.fold_constant import FoldConstant
-from relay.transform.infer_type import InferType
-from relay.transform.remove_unused_functions import RemoveUnusedFunctions
-from relay.transform.simplify_inference import SimplifyInference
-from relay.transform.to_a_normal_form import ToANormalForm
 
 _Steps: TypeAlias = "Generator[_Steps, None, None]"
 
@@ -80,28 +74,12 @@ class CompiledModule:
     constructors: list[Constructor] = field(default_factory=list)
 
 
-def normalize(module: IRModule) -> IRModule:
-    """`module` typed, simplified and in A-normal form: what `compile_module` takes."""
-    passes = (
-        RemoveUnusedFunctions(),  # nothing below has to look at what nobody calls
-        InferType(),  # graphs are typed functions
-        DefuseOps(),  # graphs are fused anew, over what one scope computes
-        SimplifyInference(expand_norms=False),  # batch norm has several results: expand it here
-        FoldConstant(),  # what folds to a constant needs no graph
-        ToANormalForm(),  # evaluation order made explicit, one operation a binding
-        InferType(),
-    )
-    for step in passes:  # not a `Sequential`: whatever the level, all of this is needed
-        module = step(module)
-    return module
-
-
 def compile_module(module: IRModule) -> CompiledModule:
     """The program of a module in A-normal form.
 
     Raises `UnsupportedError` naming the operators that have no compiled form.
     """
-    _check_operators(module)
+    check_operators(module)
     program = CompiledModule()
     program.constructors = [
         c for data in module.type_definitions.values() for c in data.constructors
@@ -120,19 +98,6 @@ def compile_module(module: IRModule) -> CompiledModule:
     while pending:
         pending.pop().run()
     return program
-
-
-def _check_operators(module: IRModule) -> None:
-    """Raise `UnsupportedError` naming all operators of `module` that have no compiled form."""
-    missing: dict[str, str] = {}
-    for node in post_order_all(module.functions.values()):
-        if isinstance(node, Call) and isinstance(node.op, Op) and not _is_compiled(node):
-            missing.setdefault(node.op.name, _why_missing(node))
-    if missing:
-        found = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
-        raise UnsupportedError(
-            f'these operators have no compiled form: {found}. The executor "debug" runs them'
-        )
 
 
 @dataclass
@@ -213,6 +178,11 @@ class _FunctionCompiler:
     def _fresh(self) -> int:
         self.count += 1
         return self.count - 1
+
+    def _forget(self, known: int) -> None:
+        """Leave a scope: of all registers, keep the `known` first, those from before it."""
+        while len(self.registers) > known:
+            self.registers.popitem()  # the last one in
 
     def _register(self, atom: Expr) -> int:
         """The register that holds an atom: a variable, constant, global or constructor."""
@@ -354,7 +324,11 @@ class _FunctionCompiler:
     def _joins_segment(self, value: Expr) -> bool:
         """Whether `value` is tensor dataflow: an operator call, or a tuple or field in it."""
         if isinstance(value, Call):
-            return isinstance(value.op, Op) and _is_compiled(value)
+            if not isinstance(value.op, Op):
+                return False
+            if any(late in self.segment.bindings for late in late_arguments(value)):
+                self._flush()  # a graph is compiled for the values of such arguments
+            return True
         if isinstance(value, TupleGetItem):
             return value.tuple_value in self.segment.bindings
         if isinstance(value, Tuple) and value.fields:
@@ -419,7 +393,8 @@ class _FunctionCompiler:
                 self.code.append(RefRead(dst, self._register(value.ref)))
             case reference.RefWrite():
                 self.code.append(RefWrite(self._register(value.ref), self._register(value.value)))
-                self.code.append(AllocTuple(dst, ()))
+                if name is None or self.uses[name]:
+                    self.code.append(AllocTuple(dst, ()))
             case _:
                 raise UnsupportedError(
                     f"the virtual machine does not run {type(value).__name__} expressions"
@@ -462,13 +437,13 @@ class _FunctionCompiler:
         cond = self._register(expr.cond)
         self._flush()
         test = self._placeholder()
-        known = dict(self.registers)
+        known = len(self.registers)
         yield self._scope(expr.true_branch, result)
         skip = self._placeholder() if result is not None else None
-        self.registers = dict(known)
+        self._forget(known)
         self.code[test] = JumpUnless(cond, len(self.code) - test)
         yield self._scope(expr.false_branch, result)
-        self.registers = known
+        self._forget(known)
         if skip is not None:
             self.code[skip] = Jump(len(self.code) - skip)
 
@@ -481,7 +456,7 @@ class _FunctionCompiler:
         data = self._register(expr.data)
         self._flush()
         ends: list[int] = []
-        known = dict(self.registers)
+        known = len(self.registers)
         for clause in expr.clauses:
             tests = self._test(clause.lhs, data)
             yield self._scope(clause.rhs, result)
@@ -491,12 +466,12 @@ class _FunctionCompiler:
                 ends.append(self._placeholder())
             for test, (src, tag) in tests.items():
                 self.code[test] = JumpUnlessTag(src, tag, len(self.code) - test)
-            self.registers = dict(known)
+            self._forget(known)
         else:
             self.code.append(Fatal())
         for end in ends:
             self.code[end] = Jump(len(self.code) - end)
-        self.registers = known
+        self._forget(known)
 
     def _test(self, pattern: Pattern, data: int) -> dict[int, tuple[int, int]]:
         """Code that binds a pattern's variables; the tests in it jump when it does not match."""
@@ -523,12 +498,3 @@ def _leaves(value: Expr) -> list[Expr]:
         return [value]
     count = len(value.checked_type.fields)
     return [leaf for k in range(count) for leaf in _leaves(TupleGetItem(value, k))]
-
-
-def _is_compiled(call: Call) -> bool:
-    return isinstance(call.attrs, Operator) and "compute" not in call.attrs.missing
-
-
-def _why_missing(call: Call) -> str:
-    assert isinstance(call.attrs, Operator)
-    return call.attrs.missing.get("compute", "unknown reason")

@@ -224,6 +224,8 @@ def _as_array(value: Any, dtype: str | None, where: str) -> npt.NDArray[np.gener
     if dtype is None and isinstance(value, int | float):
         dtype = "bool" if isinstance(value, bool) else "int32" if type(value) is int else "float32"
     try:
+        if value is None:  # NumPy would take it for a number that is none
+            raise TypeError
         return np.asarray(value, None if dtype is None else dtypes.to_numpy(dtype))
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{where}: expected an array, found a {type(value).__name__}") from None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +77,9 @@ class VMExecutable:
         verify(self.program)
         values = []
         for array, dtype in zip(self.constants, self.constant_dtypes, strict=True):
-            shared = array.view()
-            shared.flags.writeable = False  # a result may be a constant
-            values.append(Tensor.of(shared, dtype))
+            tensor = Tensor.of(array.view(), dtype)
+            tensor.numpy().flags.writeable = False  # a result may be a constant
+            values.append(tensor)
         self.constant_values = values
 
     @property
@@ -193,7 +193,8 @@ def _relay_text(executable: VMExecutable) -> str:
         module[f"signature_{number}"] = executable.signatures[name].function()
     for number, graph in enumerate(executable.graphs):
         if isinstance(graph, DynamicGraph):
-            module[f"graph_{number}"] = graph.function
+            body = graph.function.body
+            module[f"graph_{number}"] = Function(graph.function.params, body, body.checked_type)
     return module.astext()
 
 
@@ -226,10 +227,13 @@ def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
             )
         else:
             graphs.append(_linked(record, artifact))
-    signatures = {
-        name: Signature.of(module[f"signature_{number}"])
-        for number, name in enumerate(program.entries)
-    }
+    signatures = {}
+    for number, (name, entry) in enumerate(program.entries.items()):
+        # Text does not keep names that several functions use; the bytecode does.
+        found = Signature.of(module[f"signature_{number}"])
+        if not 0 <= entry < len(program.functions):
+            raise ArtifactError(f"@{name} is function {entry}, which does not exist")
+        signatures[name] = replace(found, names=program.functions[entry].params)
     executable = VMExecutable(
         functions=program.functions,
         entries=program.entries,
@@ -244,7 +248,7 @@ def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
     if executable.program != program:
         raise ArtifactError("its bytecode does not go with its graphs, constants or data types")
     for name, signature in signatures.items():
-        if program.functions[program.entries[name]].params != signature.names:
+        if len(signature.names) != len(signature.types):
             raise ArtifactError(f"the signature of @{name} does not go with its bytecode")
     return executable
 

@@ -10,19 +10,27 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from relay.codegen.llvm.entry import SYMBOL
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
+from relay.executor.vm.normalize import late_arguments
 from relay.executor.vm.values import Layout, Tensor, layout
-from relay.ir.expr import Function, Let, Tuple, TupleGetItem, Var
+from relay.ir.expr import Call, Constant, Expr, Function, Let, Tuple, TupleGetItem, Var
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType, flatten_tensor_types
 from relay.ir.visit import post_order, substitute
+from relay.op.dyn import DynamicOperator
 from relay.runtime.executable import TensorSpec
+from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError, InternalError, RelayError, UnsupportedError
 from relay.target import Target
+from relay.transform.dynamic_to_static import DynamicToStatic
+from relay.transform.infer_type import InferType
+from relay.transform.to_graph_normal_form import ToGraphNormalForm
 
+_Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 _ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
 
@@ -77,14 +85,24 @@ def _shown(layouts: Sequence[Layout]) -> str:
 
 @dataclass
 class DynamicGraph:
-    """A graph with sizes unknown until run time; compiled for each combination that it meets."""
+    """A graph with sizes unknown until run time; compiled for each combination that it meets.
+
+    Parameters in `late` decide about sizes with their values (``dyn.reshape(%x, %shape)``): it is
+    compiled for each of these, too.
+    """
 
     function: Function
     target: Target
     compilations: list[str]
     allowed: bool = True
-    known: dict[tuple[tuple[int, ...], ...], Graph] = field(default_factory=dict)
+    known: dict[tuple[_Shapes, tuple[bytes, ...]], Graph] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    late: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        calls = [n for n in post_order(self.function) if isinstance(n, Call)]
+        found = {late for call in calls for late in late_arguments(call)}
+        self.late = tuple(k for k, p in enumerate(self.function.params) if p in found)
 
     @property
     def arity(self) -> tuple[int, int]:
@@ -99,15 +117,16 @@ class DynamicGraph:
         arguments that the graph does not take.
         """
         shapes = tuple([a.layout.shape for a in arguments])
-        graph = self.known.get(shapes)
+        values = tuple([arguments[k].numpy().tobytes() for k in self.late])
+        graph = self.known.get((shapes, values))
         if graph is None:
             with self.lock:
-                graph = self.known.get(shapes)
+                graph = self.known.get((shapes, values))
                 if graph is None:
-                    graph = self.known[shapes] = self._compile(shapes)
+                    graph = self.known[shapes, values] = self._compile(shapes, arguments)
         return graph.specialise(arguments)
 
-    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Graph:
+    def _compile(self, shapes: _Shapes, arguments: Sequence[Tensor]) -> Graph:
         types = flatten_tensor_types(Tuple(self.function.params).checked_type)
         if len(types) != len(shapes):
             raise InputError(f"a graph takes {len(types)} arguments, found {len(shapes)}")
@@ -122,7 +141,11 @@ class DynamicGraph:
                 "with specialise=False"
             )
         try:
-            graph = compile_graph(_retyped(self.function, concrete), self.target)
+            function = _retyped(self.function, concrete)
+            if self.late:
+                values = {concrete[k]: _constant(arguments[k]) for k in self.late}
+                function = _decided(function.with_body(substitute(function.body, values)))
+            graph = compile_graph(function, self.target)
         except RelayError as error:
             raise type(error)(
                 f"a graph cannot be compiled for arguments ({shown}): {error.message}"
@@ -139,6 +162,16 @@ def _retyped(function: Function, params: Sequence[Var]) -> Function:
     return Function(params, substitute(body, fresh))
 
 
+def _constant(tensor: Tensor) -> Expr:
+    return Constant(NDArray(tensor.numpy().copy(), tensor.dtype))
+
+
+def _decided(function: Function) -> Function:
+    """`function` with ordinary operators for ``dyn`` ones, whose sizes are constants now."""
+    module = InferType()(ToGraphNormalForm()(InferType()(IRModule.from_expr(function))))
+    return InferType()(DynamicToStatic()(module))["main"]
+
+
 def compile_graph(function: Function, target: Target) -> Graph:
     """Compile straight-line dataflow of known shapes."""
     return Graph(build(IRModule.from_expr(function), target))
@@ -149,6 +182,8 @@ def is_static(function: Function) -> bool:
     for node in post_order(function):
         if isinstance(node, Function | Tuple | TupleGetItem):
             continue
+        if isinstance(node, Call) and isinstance(node.attrs, DynamicOperator):
+            return False
         try:
             types = flatten_tensor_types(node.checked_type)
         except ValueError:

@@ -128,8 +128,10 @@ def parse(text: str) -> Program:
 _CONSTANTS = re.compile(rf"constants ({_NUMBER})")
 _CONSTRUCTOR = re.compile(rf"constructor ({_NUMBER}) (.+)/({_NUMBER})")
 _GRAPH = re.compile(rf"graph ({_NUMBER}) ({_NUMBER}) -> ({_NUMBER})")
-_FUNCTION = re.compile(rf"function ({_NUMBER}) (@?)(.+) \((.*)\) ({_NUMBER}) registers")
 _ANY_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.]*|"(?:[^"\\]|\\.)*"')
+_FUNCTION = re.compile(
+    rf"function ({_NUMBER}) (@?)({_ANY_NAME.pattern}) \((.*)\) ({_NUMBER}) registers"
+)
 
 
 class _Reader:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from relay import dtypes
 from relay.runtime.memory import ALIGNMENT, aligned_empty, is_aligned
+from relay.support.errors import InputError
 
 #: Below this many bytes memory comes from `ctypes`, which is quicker than NumPy but clears it.
 _SMALL = 8192
@@ -46,7 +47,7 @@ class Tensor:
     def __init__(self, layout: Layout) -> None:
         if layout.buffer is None:
             self._buffer: Any = np.empty(layout.nbytes + ALIGNMENT, np.uint8)
-            start: int = self._buffer.__array_interface__["data"][0]
+            start = ctypes.addressof(ctypes.c_ubyte.from_buffer(self._buffer.data))
         else:
             self._buffer = layout.buffer()
             start = ctypes.addressof(self._buffer)
@@ -88,9 +89,12 @@ class Tensor:
         return self._array
 
     def truth(self) -> bool:
-        """Whether the only element is not zero."""
-        if self._array is None and self.layout.buffer is not None and self.layout.nbytes == 1:
-            buffer = self._buffer
+        """Whether the only element is not zero. Raises `InputError` unless this is a scalar."""
+        shape, dtype, _, _ = self.layout
+        if shape:
+            raise InputError(f"a condition has to be a scalar, found {self.layout}")
+        if self._array is None and dtype == "bool":
+            buffer = self._buffer  # a small one, which is quick to look into
             return bool(buffer[self.address - ctypes.addressof(buffer)])
         return bool(self.numpy())
 

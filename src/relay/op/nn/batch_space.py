@@ -77,7 +77,7 @@ class SpaceToBatchND(Operator):
         for k, (b, pair) in enumerate(zip(self.block_shape, self.paddings, strict=True), start=1):
             size = shape[k]
             if isinstance(size, Any):
-                shape[k] = Any() if b > 1 or sum(pair) else size
+                shape[k] = size if b == 1 and pair == (0, 0) else Any()
             elif (size + sum(pair)) % b:
                 raise TypeInferenceError(
                     f"{self.name}: axis {k} of {x}, padded by {pair}, does not divide into "
@@ -151,7 +151,7 @@ class BatchToSpaceND(Operator):
         for k, (b, pair) in enumerate(zip(self.block_shape, self.crops, strict=True), start=1):
             size = shape[k]
             if isinstance(size, Any):
-                shape[k] = Any() if b > 1 or sum(pair) else size
+                shape[k] = size if b == 1 and pair == (0, 0) else Any()
             elif size * b < sum(pair):
                 raise TypeInferenceError(
                     f"{self.name}: crops {pair} cut off more than the {size * b} of axis {k}"

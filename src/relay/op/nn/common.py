@@ -1,6 +1,5 @@
 """What the neural-network operators share: attribute forms, windows, padding, layouts in NumPy."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from relay import dtypes, te
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
-from relay.ir.op import Array, Operator, attributes
+from relay.ir.op import Array, Operator, attributes, with_attributes
 from relay.ir.types import Any, Dim
 from relay.op.shapes import Ints, as_ints
 from relay.support.errors import TypeInferenceError, UnsupportedError
@@ -186,5 +185,5 @@ def follow_data_layout(
     changes: dict[str, str] = {"layout": change.target.name}
     if "out_layout" in attributes(declaration):
         changes["out_layout"] = ""
-    moved = dataclasses.replace(declaration, **changes)  # type: ignore[type-var]
+    moved = with_attributes(declaration, **changes)
     return LayoutPlan(moved, (change,), (change,))
