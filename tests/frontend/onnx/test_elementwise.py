@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from onnx import TensorProto
+
 from onnx_models import check, floats, ints, operators, single
 
 UNARY = (

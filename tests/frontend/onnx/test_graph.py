@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
-from onnx_models import check, evaluate, floats, ints, model_of, operators, single, value_info
 
+from onnx_models import check, evaluate, floats, ints, model_of, operators, single, value_info
 from relay import frontend
 from relay.frontend.onnx import from_onnx, supported_operators
 from relay.ir.expr import Call

@@ -5,8 +5,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from onnx_models import evaluate, floats, model_of
 
+from onnx_models import evaluate, floats, model_of
 from relay.frontend.onnx import from_onnx, load
 from relay.support.errors import ImportModelError, UnsupportedError
 

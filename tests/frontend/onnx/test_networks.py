@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from onnx_models import check, floats, ints, operators, single
 
 REDUCTIONS = "Sum Mean Max Min Prod L1 L2 LogSum LogSumExp SumSquare".split()

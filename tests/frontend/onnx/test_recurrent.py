@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from onnx_models import check, floats, operators, single
 
 T, B, N, H = 4, 2, 3, 5

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from onnx import numpy_helper
+
 from onnx_models import check, floats, helper, ints, model_of, operators, single
 
 
