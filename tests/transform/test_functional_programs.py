@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import relay
@@ -10,6 +10,7 @@ from relay.executor.interpreter import ConstructorValue, RefValue
 from relay.infer import infer_types
 from relay.ir.module import IRModule
 from relay.ir.well_formed import check_well_formed
+from relay.support.errors import UnsupportedError
 from relay.transform import (
     DeadCodeElimination,
     Defunctionalization,
@@ -112,7 +113,11 @@ def test_there_and_back_through_continuations(module: IRModule) -> None:
 def test_defunctionalization(module: IRModule) -> None:
     before = small(module)
     after = IRModule(before.functions, before.type_definitions)
-    after["main"] = Defunctionalization(before["main"], after)
+    try:
+        after["main"] = Defunctionalization(before["main"], after)
+    except UnsupportedError:
+        # A polymorphic function that is, say, the field of a tuple.
+        reject()
     assert_same(before, after)
     assert_first_order(infer_types(RemoveUnusedFunctions()(after)))
 

@@ -42,7 +42,7 @@ def monomorphic_values(func: Function) -> Function:
             done[child] if type_ is None else _at(child, done[child], type_)
             for child, type_ in zip(children, wanted, strict=True)
         ]
-        done[node] = node.rebuild(new)
+        done[node] = _rebuilt(node, new)
     result = done[func]
     assert isinstance(result, Function)
     return result
@@ -70,9 +70,25 @@ def _tails(node: Expr, type_: Type | None) -> list[Type | None]:
             wanted[1:] = [type_, type_]
         case Match(clauses=clauses):
             wanted[-len(clauses) :] = [type_] * len(clauses)
+        case Call(op=callee, type_args=types) if types and not _is_name(callee):
+            polymorphic = callee.checked_type
+            assert isinstance(polymorphic, FuncType)
+            wanted[0] = instantiate(polymorphic, types)
         case _:
             pass
     return wanted
+
+
+def _is_name(callee: Expr) -> bool:
+    """Whether `callee` may be called at type arguments."""
+    return isinstance(callee, GlobalVar | Constructor | Op)
+
+
+def _rebuilt(node: Expr, children: Sequence[Expr]) -> Expr:
+    """`node` over `children`; a call of what has one type now has no type arguments."""
+    if isinstance(node, Call) and node.type_args and not _is_name(node.op):
+        return Call(children[0], children[1:], node.attrs, None, node.span)
+    return node.rebuild(children)
 
 
 def _wanted(node: Expr, type_: Type | None) -> list[Type | None]:
@@ -91,7 +107,7 @@ def _wanted(node: Expr, type_: Type | None) -> list[Type | None]:
     callee = node.op.checked_type
     assert isinstance(callee, FuncType)
     callee = instantiate(callee, node.type_args) if callee.type_params else callee
-    called = None if isinstance(node.op, GlobalVar | Constructor) else _own_type(node.op)
+    called = None if _is_name(node.op) else _tails(node, None)[0] or _own_type(node.op)
     return [called, *(t if isinstance(t, FuncType) else None for t in callee.arg_types)]
 
 
@@ -122,9 +138,10 @@ def _at(old: Expr, new: Expr, type_: Type) -> Expr:
         return Function(params, Call(old, params, None, arguments), type_.ret_type)
     if isinstance(new, Function) and types:
         return instance(new, {t: types[t] for t in found.type_params})
-    if found.type_params:
+    if found.type_params and not isinstance(old, Let | If | Match):
         raise UnsupportedError(
-            f"the variable of type {found} is a polymorphic local function; make it a global one",
+            f"the value of type {found} is a polymorphic function made at run time; "
+            "make it a global one",
             old.span,
         )
     return new
