@@ -1,7 +1,8 @@
-"""The reference pages of the documentation, made from the declarations in the sources.
+"""The pages of the documentation that are made: from declarations in the sources, and notebooks.
 
-MkDocs calls `on_files` for every build, so that the pages can never be out of date; as a program it
-writes them into a folder: ``python tools/generate_docs.py FOLDER``.
+MkDocs calls `on_files` for every build, so that the pages can never be out of date, and runs the
+notebooks for theirs (`tools/notebooks.py`). As a program it writes all pages into a
+folder: ``python tools/generate_docs.py FOLDER``.
 """
 
 import ast
@@ -9,6 +10,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -18,10 +20,12 @@ from types import ModuleType
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import relay
 import relay.op
 import relay.transform
+from notebooks import linked_to_pages
 from relay.frontend.onnx import supported_operators
 from relay.frontend.onnx.registry import OLDEST_OPSET
 from relay.ir.expr import Op
@@ -50,6 +54,8 @@ PACKAGES = (
     "te",
     "testing",
 )
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIALS = ROOT / "docs" / "tutorials"
 
 
 # ---------------------------------------------------------------- docstrings
@@ -341,6 +347,22 @@ def api_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+# ---------------------------------------------------------------- tutorials
+
+
+def tutorial_pages() -> Iterator[tuple[str, str]]:
+    """Path and text of the page of each notebook, which is run in a process of its own."""
+    program = str(ROOT / "tools" / "notebooks.py")
+    for notebook in sorted(TUTORIALS.glob("*.ipynb")):
+        done = subprocess.run(
+            [sys.executable, "-X", "utf8", program, str(notebook)],
+            stdout=subprocess.PIPE,
+            check=True,
+            encoding="utf-8",
+        )
+        yield f"tutorials/{notebook.stem}.md", done.stdout
+
+
 # ---------------------------------------------------------------- the site
 
 
@@ -352,6 +374,7 @@ def pages() -> dict[str, str]:
         "reference/onnx.md": onnx_page(),
         "reference/schedule.md": schedule_page(),
         **dict(operator_pages()),
+        **dict(tutorial_pages()),
     }
 
 
@@ -360,6 +383,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """MkDocs event: the list of tutorials leads to their pages, not to the notebooks."""
+    return linked_to_pages(markdown) if page.file.src_uri == "tutorials/index.md" else markdown
 
 
 def main(folder: Path) -> None:

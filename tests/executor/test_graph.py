@@ -27,6 +27,16 @@ X, W, B = floats(2, 4, seed=1), floats(3, 4, seed=2), floats(3, seed=3)
 
 
 class TestBuild:
+    def test_a_numpy_scalar_is_an_input(self) -> None:
+        x = relay.var("x", "float32")
+        module = relay.IRModule.from_expr(relay.Function([x], relay.exp(x)))
+        runner = relay.build(module)["default"](relay.cpu(0))
+        assert_allclose(runner(np.float32(1))[0].numpy(), np.exp(1), rtol=1e-6)
+        with pytest.raises(InputError, match=r"'x' expects float32\[\], not float64\[\]"):
+            runner.set_input("x", np.float64(1))
+        with pytest.raises(InputError, match=r"'x' expects an array float32\[\], not a float; np"):
+            runner.set_input("x", 1.0)
+
     def test_outputs_have_the_names_of_the_model(self, tmp_path: Path) -> None:
         path = tmp_path / "small.onnx"
         onnx.save(small_model(), path)

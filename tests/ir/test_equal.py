@@ -76,3 +76,14 @@ def test_type_parameters_are_renamed_too() -> None:
 
     assert relay.structural_equal(identity("A"), identity("B"))
     assert relay.structural_hash(identity("A")) == relay.structural_hash(identity("B"))
+
+
+def test_the_hash_does_not_see_whether_type_parameters_are_shared() -> None:
+    text = """#[version = "0.0.5"]
+def @id[A](%x: A) -> A { %x }
+def @main(%v: int32) -> int32 { let %y = @id; let %z = (@id, %y); (%z.0)(%y(%v)) }
+"""
+    module = relay.parse(text)
+    again = relay.parse(module.astext())
+    relay.assert_structural_equal(module, again)
+    assert relay.structural_hash(module) == relay.structural_hash(again)

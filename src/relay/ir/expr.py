@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
+from relay.ir.html import highlighted
 from relay.ir.types import (
     FuncType,
     IncompleteType,
@@ -50,6 +51,10 @@ class Expr:
 
     def __repr__(self) -> str:
         return Expr.formatter(self)
+
+    def _repr_html_(self) -> str:
+        """The text in colours, as a notebook shows it."""
+        return highlighted(Expr.formatter(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
@@ -529,7 +534,7 @@ class TempExpr(Expr):
 
     def realize(self) -> Expr:
         """The ordinary expression this one stands for."""
-        raise NotImplementedError
+        raise RelayError(f"{type(self).__name__} does not say what it stands for")
 
 
 def _same(old: Sequence[Expr], new: Sequence[Expr]) -> bool:

@@ -5,6 +5,7 @@ from typing import ClassVar, overload
 
 from relay.ir.adt import Constructor, TypeData
 from relay.ir.expr import Expr, Function, GlobalVar
+from relay.ir.html import highlighted
 from relay.ir.printer import Annotate, astext, module_text
 from relay.ir.types import GlobalTypeVar
 from relay.ir.visit import free_type_vars, free_vars, post_order
@@ -167,6 +168,10 @@ class IRModule:
 
     def __repr__(self) -> str:
         return module_text(self.functions, self.type_definitions)
+
+    def _repr_html_(self) -> str:
+        """The text in colours, as a notebook shows it."""
+        return highlighted(str(self))
 
     def _entry(self, name: str) -> tuple[GlobalVar, Function]:
         found = self._entries.get(name)

@@ -20,6 +20,7 @@ from relay.lower.translate import function_key, operators
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import aligned_empty, is_aligned
 from relay.schedule.steps import Pack
+from relay.support.collector import paused_collector
 from relay.support.errors import UnsupportedError
 from relay.target import Target
 from relay.transform.base import PassContext
@@ -82,10 +83,10 @@ def lower(module: IRModule, options: CompileOptions) -> Lowered:
 
     Raises `UnsupportedError` for what the graph executor does not run.
     """
-    main = module["main"]
-    program = linearize(main, _copy_function)
-    kernels, calls = _make_kernels(program, options.target)
-    placement = _Placement(program, calls)
+    with paused_collector():
+        program = linearize(module["main"], _copy_function)
+        kernels, calls = _make_kernels(program, options.target)
+        placement = _Placement(program, calls)
     return Lowered(
         target=options.target,
         fused=module,

@@ -159,9 +159,9 @@ class Executable:
         return results
 
 
-def _as_numpy(value: ArrayLike, spec: TensorSpec) -> npt.NDArray[np.generic]:
-    if isinstance(value, np.ndarray):
-        return value
+def _as_numpy(value: object, spec: TensorSpec) -> npt.NDArray[np.generic]:
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value)
     if isinstance(value, NDArray):
         if value.dtype != spec.dtype:
             raise InputError(
@@ -169,6 +169,11 @@ def _as_numpy(value: ArrayLike, spec: TensorSpec) -> npt.NDArray[np.generic]:
                 f"not {value.dtype}{list(value.shape)}"
             )
         return value.numpy()
+    if not isinstance(value, SupportsDLPack):
+        raise InputError(
+            f"input {spec.name!r} expects an array {spec.dtype}{list(spec.shape)}, not "
+            f"a {type(value).__name__}; np.asarray(value, {spec.dtype!r}) makes one"
+        )
     return from_dlpack(value).numpy()
 
 

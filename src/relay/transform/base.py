@@ -17,6 +17,7 @@ from typing import ClassVar, Final, final
 
 from relay.ir.expr import Function, GlobalVar
 from relay.ir.module import IRModule
+from relay.support.collector import paused_collector
 from relay.support.errors import RelayError
 
 
@@ -64,7 +65,8 @@ class Pass:
             return module
         for instrument in context.instruments:
             instrument.run_before_pass(module, info)
-        result = self.run(module, context)
+        with paused_collector():
+            result = self.run(module, context)
         for instrument in context.instruments:
             instrument.run_after_pass(result, info)
         return result

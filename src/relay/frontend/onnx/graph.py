@@ -24,6 +24,7 @@ from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.ir.visit import free_vars
 from relay.runtime.ndarray import NDArray
+from relay.support.collector import paused_collector
 from relay.support.errors import (
     ImportModelError,
     RelayError,
@@ -71,7 +72,8 @@ def from_onnx(
     opsets = _opsets(model, opset)
     importer = _Importer(model.graph, weights, opsets, source_name, freeze_params)
     inputs = importer.declare_inputs(shape or {}, dtype)
-    return importer.run(inputs)
+    with paused_collector():
+        return importer.run(inputs)
 
 
 def _opsets(model: ModelProto, opset: int | None) -> dict[str, int]:
