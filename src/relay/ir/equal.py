@@ -362,8 +362,9 @@ class _Hash:
         for node in order:
             if isinstance(node, Function):
                 bound.update(node.params)
-                for parameter in node.type_params:
-                    self.type_vars.setdefault(parameter, len(self.type_vars))
+                # By position alone: copies of a function may share parameters, or have their own.
+                for position, parameter in enumerate(node.type_params):
+                    self.type_vars[parameter] = position
             else:
                 bound.update(bound_vars(node))
         done: dict[Expr, int] = {}
@@ -413,15 +414,18 @@ class _Hash:
             return _digest("_")
         parts: list[object] = []
         stack: list[Type] = [type_]
+        #: What the function types inside bind, by the order of the binders.
+        local: dict[TypeVar, str] = {}
+        binders = 0
         while stack:
             current = stack.pop()
             if isinstance(current, TypeVar):
-                known = self.type_vars.get(current)
-                parts.append(id(current) if known is None else known)
+                parts.append(local.get(current) or self.type_vars.get(current, id(current)))
                 continue
             if isinstance(current, FuncType):
                 for parameter in current.type_params:
-                    self.type_vars.setdefault(parameter, len(self.type_vars))
+                    local[parameter] = f"bound {binders}"
+                    binders += 1
             inner = current.children()
             leaf = "_" if isinstance(current, IncompleteType) else _leaf_text(current)
             parts.append((type(current).__name__, len(inner), "" if inner else leaf))

@@ -1,6 +1,7 @@
 """Types and type definitions in Relay text."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from relay import dtypes
 from relay.ir.adt import Constructor, TypeData
@@ -22,6 +23,9 @@ from relay.ir.types import (
 from relay.support.diagnostics import did_you_mean
 from relay.support.lexer import Token
 from relay.support.source import Source
+
+RESERVED: Final = frozenset({*dtypes.NAMES, "Tensor", "Tuple", "fn", "ref"})
+"""Names that types of the language have; a data type of such a name could not be told apart."""
 
 
 class TypeParser(TokenStream):
@@ -79,7 +83,10 @@ class TypeParser(TokenStream):
             self.expect("type", "after `extern`")
         else:
             self.expect("type", "to begin a type definition")
-        return self.expect_kind("identifier", "the name of a type")
+        name = self.expect_kind("identifier", "the name of a type")
+        if name.text in RESERVED:
+            self.error(name, f"`{name.text}` is a type of the language and cannot be defined again")
+        return name
 
     def _type_definition(self) -> TypeData:
         external = self.at("extern")

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TypeAlias, TypeGuard
 
 from relay import dtypes
+from relay.support.errors import TypeInferenceError
 
 
 class TypeKind(IntEnum):
@@ -61,7 +62,10 @@ class Type:
 
 @dataclass(frozen=True, init=False)
 class TensorType(Type):
-    """A tensor of `shape` and `dtype`; a scalar has shape ``()``."""
+    """A tensor of `shape` and `dtype`; a scalar has shape ``()``.
+
+    Raises `TypeInferenceError` for a negative dimension and an unknown data type.
+    """
 
     shape: tuple[Dim, ...]
     dtype: str
@@ -70,9 +74,15 @@ class TensorType(Type):
         dims = tuple(d if isinstance(d, Any) else int(d) for d in shape)
         for d in dims:
             if isinstance(d, int) and d < 0:
-                raise ValueError(f"a dimension cannot be negative, found {d} in shape {dims}")
+                raise TypeInferenceError(
+                    f"a dimension cannot be negative, found {d} in shape {dims}"
+                )
+        try:
+            dtypes.check(dtype)
+        except ValueError as error:
+            raise TypeInferenceError(str(error)) from None
         object.__setattr__(self, "shape", dims)
-        object.__setattr__(self, "dtype", dtypes.check(dtype))
+        object.__setattr__(self, "dtype", dtype)
 
     @property
     def is_static(self) -> bool:

@@ -159,7 +159,8 @@ class ClosureConversion:
         values: dict[Expr, Expr] = {}
         for variable in inner.captured:
             new = self.variable(variable)
-            if new is variable:
+            if new is variable and inner.function is not self.root:
+                # What is free in the root stays free: a function around it binds it.
                 new = Var(variable.name_hint, variable.type_annotation, variable.span)
             values[variable] = new
             captured.append(new)

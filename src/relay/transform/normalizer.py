@@ -53,12 +53,21 @@ class Normalizer:
 
     def _alias(self) -> None:
         """What the variable of a let stands for where its value has another name already."""
+        aliases: dict[Expr, Expr] = {}
         for node in self.tree.order:
             if isinstance(node, Let):
                 value = self._result(node)
                 name = self.names.get(value)
                 if name is not node.variable:
-                    self.atoms[node.variable] = self._atom(value) if name is None else name
+                    aliases[node.variable] = value if name is None else name
+        while aliases:
+            variable, end = aliases.popitem()
+            path = [variable]
+            while end in aliases:
+                path.append(end)
+                end = aliases.pop(end)
+            end = self._atom(end)
+            self.atoms.update(dict.fromkeys(path, end))
 
     def run(self) -> Function:
         """The function with its values bound."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.analysis.post_dominators import OUTSIDE, immediate_post_dominators
+from relay.ir.adt import Constructor
 from relay.ir.expr import Expr, Function, GlobalVar
 from relay.ir.module import IRModule
 from relay.ir.parser import parse
@@ -59,7 +60,8 @@ class CapturePostDfsIndexInSpans(FunctionPass):
         dominators = immediate_post_dominators(edges)
         done: dict[Expr, Expr] = {}
         for k, node in enumerate(order):
-            if isinstance(node, GlobalVar):
+            if isinstance(node, GlobalVar | Constructor):
+                # The module declares these: a copy would be another function or constructor.
                 done[node] = node
                 continue
             dominator = k if dominators[k].node == OUTSIDE else dominators[k].node

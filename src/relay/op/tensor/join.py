@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -43,6 +44,10 @@ def _choose(
     middle = (first + end) // 2
     left = _choose(piece, before, first, middle)
     return te.select(before(middle), left, _choose(piece, before, middle, end))
+
+
+MAX_PARTS: Final = 65_536
+"""Parts that one split may have: a type of that many fields is made before there is any data."""
 
 
 @operator("concatenate", inputs=("data",), pattern=Pattern.INJECTIVE)
@@ -177,13 +182,18 @@ class Split(Operator):
         tensor = expect_tensor(self.name, "data", data)
         axis = normalize_axis(self.name, self.axis, len(tensor.shape))
         size = tensor.shape[axis]
+        cuts = self.indices_or_sections
+        if isinstance(cuts, int) and not 1 <= cuts <= MAX_PARTS:
+            raise TypeInferenceError(
+                f"{self.name}: expected 1 to {MAX_PARTS} equal parts, found {cuts}"
+            )
         sizes: list[Dim]
         if isinstance(size, int):
             sizes = [b - a for a, b in self.bounds(size)]
-        elif isinstance(self.indices_or_sections, int):
-            sizes = [Any()] * self.indices_or_sections
+        elif isinstance(cuts, int):
+            sizes = [Any()] * cuts
         else:
-            starts = (0, *self.indices_or_sections)
+            starts = (0, *cuts)
             sizes = [b - a for a, b in itertools.pairwise(starts)] + [Any()]
         shapes = [(*tensor.shape[:axis], s, *tensor.shape[axis + 1 :]) for s in sizes]
         return TupleType([TensorType(s, tensor.dtype) for s in shapes])
