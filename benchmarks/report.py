@@ -232,7 +232,8 @@ def plot(record: Record) -> Figure:
         places = [place + (index - (len(names) - 1) / 2) * width for place in range(len(models))]
         axes.bar(places, heights, width * 0.9, label=TITLES[name], color=COLOURS[name])
     axes.axhline(1.0, color="#444444", linewidth=0.8)
-    axes.set_xticks(range(len(models)), [model.replace("_", " ") for model in models])
+    labels = [model.replace("_", " ") for model in models]
+    axes.set_xticks(range(len(models)), labels, rotation=20, ha="right")
     axes.set_ylabel("time relative to ONNX Runtime\n(lower is faster)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=max(len(names), 1), loc="upper left", bbox_to_anchor=(0, 1.12))
