@@ -148,15 +148,15 @@ class DynFull(DynamicOperator):
         return Full(_ints(values["shape"]), self.dtype)
 
 
-@operator("dyn.zeros", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
-class DynZeros(DynamicOperator):
-    """`zeros` of the sizes in the vector `shape`."""
+class DynamicConstant(DynamicOperator):
+    """Base of what fills the sizes in the vector `shape` with one value."""
 
     late = ("shape",)
     missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
     piecewise_constant = True
+    ordinary: ClassVar[type[Zeros] | type[Ones]]
 
-    dtype: str = "float32"
+    dtype: str
 
     def __post_init__(self) -> None:
         put_dtype(self)
@@ -165,27 +165,23 @@ class DynZeros(DynamicOperator):
         return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return Zeros(_ints(values["shape"]), self.dtype)
+        return self.ordinary(_ints(values["shape"]), self.dtype)
+
+
+@operator("dyn.zeros", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
+class DynZeros(DynamicConstant):
+    """`zeros` of the sizes in the vector `shape`."""
+
+    ordinary = Zeros
+    dtype: str = "float32"
 
 
 @operator("dyn.ones", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
-class DynOnes(DynamicOperator):
+class DynOnes(DynamicConstant):
     """`ones` of the sizes in the vector `shape`."""
 
-    late = ("shape",)
-    missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
-    piecewise_constant = True
-
+    ordinary = Ones
     dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        put_dtype(self)
-
-    def infer(self, shape: Type) -> Type:
-        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype)
-
-    def static(self, values: Mapping[str, Array]) -> Operator:
-        return Ones(_ints(values["shape"]), self.dtype)
 
 
 @operator("dyn.tile", inputs=("data", "reps"), pattern=Pattern.INJECTIVE, level=3)
