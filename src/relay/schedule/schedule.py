@@ -8,7 +8,7 @@ import dataclasses
 import re
 
 from relay.loop.ir import Func
-from relay.loop.walk import drop_unit_loops, loops, simplify_in, with_body
+from relay.loop.walk import drop_unit_loops, simplify_in, with_body
 from relay.schedule.collapse import Collapse
 from relay.schedule.compute_at import ComputeAt
 from relay.schedule.isolate import Isolate
@@ -65,10 +65,6 @@ class Schedule:
     def extent(self, loop: str) -> int:
         """Iterations of the loop called `loop`."""
         return find(self.func, loop).extent
-
-    def has_loop(self, loop: str) -> bool:
-        """Whether there is a loop called `loop`."""
-        return any(f.var.name == loop for f in loops(self.func.body))
 
     def split(self, loop: str, factor: int) -> tuple[str, str]:
         """See `Split`; returns the names of the outer and inner loop."""

@@ -193,7 +193,6 @@ class _Tiling:
         else:
             vectors = max(1, -(-column_extent // self.lanes))
         self.tile = choose(rows, vectors, target)
-        self.rows = rows
         self.column_extent = column_extent
         self.extents = extents
 

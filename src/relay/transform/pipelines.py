@@ -75,9 +75,9 @@ def fuse(opt_level: int) -> tuple[Pass, ...]:
 def graph_pipeline(opt_level: int, lanes: int = 1) -> Sequential:
     """What happens to a module before it is lowered, for a target of `lanes` vector lanes.
 
-    Level 0: what is needed to run at all, one kernel an operator. 1: fusion. 2: constants are
-    folded. 3: weights are rewritten (scales, layouts), equal expressions merged. The levels are the
-    passes' own; run the pipeline in ``PassContext(opt_level=opt_level)``.
+    Level 0: simplification, no fusion. 1: fusion. 2: constants are folded. 3: weights are rewritten
+    (scales, layouts), equal expressions merged. The levels are the passes' own; run the pipeline in
+    ``PassContext(opt_level=opt_level)``.
     """
     steps = (*normalize(), *fold(), *layout(lanes), *fuse(opt_level))
     return Sequential(steps, name=f"graph_pipeline_{opt_level}")
