@@ -40,8 +40,7 @@ def level_option(command: _Command) -> _Command:
         type=click.IntRange(0, 3),
         default=3,
         show_default=True,
-        help="How much the compiler does: 0 no fusion, 1 fusion, 2 constants folded, "
-        "3 everything.",
+        help="How much the compiler does: 0 no fusion, 1 fusion, 2 constants folded, 3 everything.",
     )(command)
 
 
