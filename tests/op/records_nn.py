@@ -16,6 +16,42 @@ def _image(*shape: int, dtype: str = "float32") -> In:
 
 
 CONVOLUTIONS = [
+    Record(
+        "nn.contrib_conv2d_winograd_weight_transform",
+        (_image(4, 3, 3, 3),),
+        {"tile_size": 4},
+        1e-4,
+        "tiles-of-4",
+    ),
+    Record(
+        "nn.contrib_conv2d_winograd_weight_transform",
+        (_image(2, 1, 5, 5),),
+        {"tile_size": 2},
+        1e-4,
+        "five-taps",
+    ),
+    _conv(
+        "nn.contrib_conv2d_winograd_without_weight_transform",
+        _image(2, 3, 7, 6),
+        _image(4, 4, 5, 3),
+        "plain",
+        tile_size=2,
+        kernel_size=3,
+        padding=(1, 0, 2, 1),
+    ),
+    _conv(
+        "nn.contrib_conv2d_winograd_without_weight_transform",
+        _image(1, 2, 9, 10, 4),
+        _image(6, 6, 1, 2, 4, 8),
+        "blocked",
+        tile_size=4,
+        kernel_size=(3, 3),
+        padding=1,
+        channels=8,
+        data_layout="NCHW4c",
+        kernel_layout="OIHW4i8o",
+        out_layout="NCHW8c",
+    ),
     _conv("nn.conv1d", _image(2, 3, 9), _image(4, 3, 3), "plain"),
     _conv(
         "nn.conv1d",

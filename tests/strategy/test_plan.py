@@ -85,6 +85,8 @@ CASES: dict[str, Case] = {
     "conv-read-twice": p.conv_read_twice(1, 3, 5, 5, 4),
     "two-dense": p.two_dense(5, 18, 6, 20),
     "softmax-of-dense": p.softmax_of_dense(6, 20, 5),
+    # Rows of 5 and a rest, in a fused parallel loop over images and parts of the channels.
+    "conv-nchw-parts": p.conv(2, 4, 12, 5, 5, Window(3, 1, 1, 1)),
     "empty": p.elementwise((0, 4)),
     "empty-sum": p.reduction((3, 0), (1,)),
     "empty-dense": p.dense(4, 5, 0),

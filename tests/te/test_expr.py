@@ -71,10 +71,16 @@ def test_numbers_take_the_other_type() -> None:
         x[i, j] + i
 
 
-@pytest.mark.parametrize("op", sorted(UNARY - {"not", "bitnot"}))
+@pytest.mark.parametrize("op", sorted(UNARY - {"not", "bitnot", "asint"}))
 def test_unary_types(op: str) -> None:
     wanted = "bool" if op.startswith("is") else "float32"
     assert te.unary(op, x[i, j]).dtype == wanted
+
+
+def test_bits_of_a_float() -> None:
+    bits = te.unary("asint", x[i, j])
+    assert bits.dtype == "int32"
+    assert te.unary("asfloat", bits).dtype == "float32"
 
 
 def test_compute_names_indices() -> None:

@@ -12,9 +12,9 @@ from itertools import chain
 
 from relay.loop.ir import Allocate, Block, Buffer, For, If, Kind, Load, Stmt, Store
 from relay.loop.simplify import Linear, Range, Ranges, bounds, linear, simplify
-from relay.te.expr import Expr, Var
+from relay.te.expr import Binary, Expr, Var, binary, constant_value
 from relay.te.tensor import flatten_index
-from relay.te.walk import post_order, variables
+from relay.te.walk import post_order, substitute, variables
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,43 @@ def _independent(
     inner: Mapping[Var, Range],
     ranges: Ranges,
 ) -> bool:
-    """Whether some dimensions of `buffer` tell the values of `var` apart."""
+    """Whether some dimensions of `buffer` tell the values of `var` apart.
+
+    Where `var` is used as quotient and remainder only (a fused loop), these are told apart one
+    after the other, each by dimensions of its own.
+    """
     rank = range(len(buffer.shape))
     mention = [k for k in rank if any(var in variables(a.indices[k]) for a in accesses)]
     candidates = [[k] for k in mention] + [mention, list(rank)]
-    return any(_apart(var, accesses, buffer, dims, inner, ranges) for dims in candidates)
+    if any(_apart(var, accesses, buffer, dims, inner, ranges) for dims in candidates):
+        return True
+    for divisor in _divisors(var, accesses):
+        quotient, remainder = Var(f"{var.name}.q"), Var(f"{var.name}.r")
+        value = binary("add", binary("mul", quotient, divisor), remainder)
+        known = {**ranges, quotient: (0, ranges[var][1] // divisor), remainder: (0, divisor - 1)}
+        parts = [
+            _Access(
+                tuple(simplify(substitute(i, {var: value}), known) for i in a.indices),
+                a.stmt,
+                a.conditional,
+            )
+            for a in accesses
+        ]
+        around = {**inner, remainder: known[remainder]}
+        if _independent(quotient, parts, buffer, around, known):
+            return _independent(remainder, parts, buffer, inner, known)
+    return False
+
+
+def _divisors(var: Var, accesses: Sequence[_Access]) -> list[int]:
+    """The numbers that `var` itself is divided by in the indices of `accesses`."""
+    found: dict[int, None] = {}
+    for node in chain.from_iterable(post_order(i) for a in accesses for i in a.indices):
+        if isinstance(node, Binary) and node.op in ("floordiv", "floormod") and node.a is var:
+            divisor = constant_value(node.b)
+            if divisor is not None and divisor > 1:
+                found[divisor] = None
+    return list(found)
 
 
 def _apart(

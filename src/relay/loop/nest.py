@@ -92,7 +92,7 @@ class _Inliner:
 
     def _wanted(self, tensor: Tensor) -> bool:
         body = self.bodies[tensor]
-        if isinstance(body, Reduce):
+        if tensor.stage or isinstance(body, Reduce):
             return False
         work = _work(body)
         if work == 0:
@@ -145,8 +145,8 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     Every store stands in a loop, of one iteration where there is nothing to run over, so that what
     it reads can be computed there. What has no elements has no nest, and a reduction over nothing
     only its start.
-    An output that is a reduction gets a stage of its own and is copied from it, so that every
-    reduction has a consumer that it can be computed at.
+    An output that is a reduction or asks for a stage gets one of its own and is copied from it, so
+    that there is a consumer that it can be computed at.
     """
     inliner = _Inliner(outputs)
     names, buffer_names = _Names(), _Names()
@@ -164,7 +164,7 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
         is_output = tensor in outputs
         if is_output:
             results[tensor] = buffer
-        if is_output and isinstance(body, Reduce):
+        if is_output and (tensor.stage or isinstance(body, Reduce)):
             buffer = Buffer(buffer_names.fresh(f"{tensor.name}.sum"), buffer.shape, buffer.dtype)
             is_output = False
         if not is_output:

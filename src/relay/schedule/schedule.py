@@ -66,9 +66,9 @@ class Schedule:
         """Iterations of the loop called `loop`."""
         return find(self.func, loop).extent
 
-    def split(self, loop: str, factor: int) -> tuple[str, str]:
+    def split(self, loop: str, factor: int, guarded: bool = False) -> tuple[str, str]:
         """See `Split`; returns the names of the outer and inner loop."""
-        step = Split(loop, factor)
+        step = Split(loop, factor, guarded)
         names = step.names(self.func)
         self.take(step)
         return names
@@ -144,9 +144,9 @@ class Schedule:
 
 
 def text(step: Step) -> str:
-    """One step as text: ``split(loop='i', factor=8)``."""
-    fields = dataclasses.fields(step)  # type: ignore[arg-type]
-    arguments = ", ".join(f"{f.name}={getattr(step, f.name)!r}" for f in fields)
+    """One step as text: ``split(loop='i', factor=8)``; what has its default value is left out."""
+    values = {f.name: (getattr(step, f.name), f.default) for f in dataclasses.fields(step)}  # type: ignore[arg-type]
+    arguments = ", ".join(f"{n}={v!r}" for n, (v, default) in values.items() if v != default)
     return f"{_NAMES[type(step)]}({arguments})"
 
 

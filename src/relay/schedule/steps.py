@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store, block
+from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store, block
 from relay.loop.walk import (
     children,
     loops,
@@ -24,8 +24,8 @@ from relay.loop.walk import (
 from relay.schedule.legality import check_independent, outer_ranges
 from relay.schedule.names import Fresh, all_names, names_in
 from relay.support.errors import ScheduleError
-from relay.te.expr import Const, Expr, Var, binary, select
-from relay.te.walk import rewrite
+from relay.te.expr import Const, Expr, Var, binary, compare, select
+from relay.te.walk import rewrite, variables
 
 
 class Step:
@@ -64,11 +64,13 @@ def _rewrite(func: Func, name: str, make: Callable[[For], Stmt]) -> Func:
 class Split(Step):
     """Loop ``i`` becomes ``i.0`` over ``i.1``, the inner one of `factor` iterations.
 
-    `factor` must divide the extent: cut the loop first where it does not.
+    `factor` must divide the extent: cut the loop first where it does not, or let the body be
+    `guarded` by a test that its iteration is one of them.
     """
 
     loop: str
     factor: int
+    guarded: bool = False
 
     def names(self, func: Func) -> tuple[str, str]:
         """The names of the outer and the inner loop."""
@@ -79,7 +81,8 @@ class Split(Step):
         def make(loop: For) -> Stmt:
             if loop.kind is Kind.VECTORIZED:
                 raise ScheduleError(f"split: {self.loop} is vectorized already")
-            if self.factor < 1 or loop.extent % self.factor:
+            exact = self.factor > 0 and loop.extent % self.factor == 0
+            if not exact and (self.factor < 1 or not self.guarded):
                 raise ScheduleError(
                     f"split: {self.factor} does not divide the {loop.extent} iterations of "
                     f"{self.loop}; cut the loop first"
@@ -87,12 +90,30 @@ class Split(Step):
             outer, inner = map(Var, self.names(func))
             value = binary("add", binary("mul", outer, self.factor), inner)
             body = substitute_in(loop.body, {loop.var: value})
+            if not exact:
+                body = _guarded(body, compare("lt", value, loop.extent))
             body = For(inner, self.factor, Kind.SERIAL, body)
-            return For(outer, loop.extent // self.factor, loop.kind, body)
+            return For(outer, -(-loop.extent // self.factor), loop.kind, body)
 
         # A loop of one iteration would be simplified away, and its name with it.
         find(func, self.loop)
         return with_body(func, replace_loop(func.body, self.loop, make))
+
+
+def _guarded(body: Stmt, cond: Expr) -> Stmt:
+    """`body` run only where `cond` holds. The test stands inside its loops, which stay nested."""
+    if isinstance(body, For):
+        return For(body.var, body.extent, body.kind, _guarded(body.body, cond))
+    return If(cond, body)
+
+
+def _unguarded(loop: For) -> Stmt:
+    """`loop` inside of the tests at its body that do not depend on it."""
+    if isinstance(loop.body, If) and loop.body.otherwise is None:
+        cond = loop.body.cond
+        if loop.var not in variables(cond):
+            return If(cond, _unguarded(For(loop.var, loop.extent, loop.kind, loop.body.then)))
+    return loop
 
 
 @dataclass(frozen=True)
@@ -253,12 +274,17 @@ class Parallel(_Annotate):
 
 @dataclass(frozen=True)
 class Vectorize(_Annotate):
-    """The iterations of the loop become the lanes of vectors."""
+    """The iterations of the loop become the lanes of vectors.
+
+    Tests in it that are the same for all lanes move out of it.
+    """
 
     loop: str
     kind = Kind.VECTORIZED
 
     def apply(self, func: Func) -> Func:
+        find(func, self.loop)
+        func = with_body(func, replace_loop(func.body, self.loop, _unguarded))
         inner = find(func, self.loop).body
         stmts = inner.stmts if isinstance(inner, Block) else (inner,)
         if not all(isinstance(s, Store) for s in stmts):

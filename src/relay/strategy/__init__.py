@@ -10,6 +10,7 @@ from relay.strategy.contraction import schedule_contraction
 from relay.strategy.elementwise import schedule_rest
 from relay.strategy.nests import top_nests
 from relay.strategy.reduction import schedule_reductions
+from relay.strategy.transformed import schedule_transformed
 from relay.target import Target
 
 
@@ -21,7 +22,8 @@ def plan(func: Func, target: Target, constants: frozenset[str] = frozenset()) ->
     schedule = Schedule(func)
     for buffer in schedule.func.workspaces:
         if any(n.store.buffer is buffer and n.store.reduce for n in top_nests(schedule.func)):
-            schedule_contraction(schedule, buffer, target, constants)
+            if not schedule_transformed(schedule, buffer, target):
+                schedule_contraction(schedule, buffer, target, constants)
     schedule_reductions(schedule, target)
     schedule_rest(schedule, target)
     return schedule

@@ -20,20 +20,17 @@ from relay.strategy.nests import (
     Nest,
     depends,
     lanes_of,
-    nests_of,
     product_operands,
     readers,
     stride,
     top_nests,
     update_of,
 )
-from relay.strategy.rows import RowTiling, TileLoops, gather, parts
+from relay.strategy.registers import RegisterTile
+from relay.strategy.rows import RowTiling, gather, parts
 from relay.strategy.tiles import choose
 from relay.target import Target
 from relay.te.expr import Var
-
-#: Multiply-adds written out in one step of the innermost loop, at most.
-_MAX_UNROLLED = 96
 
 
 @dataclass(frozen=True)
@@ -193,6 +190,7 @@ class _Tiling:
         else:
             vectors = max(1, -(-column_extent // self.lanes))
         self.tile = choose(rows, vectors, target)
+        self.registers = RegisterTile(schedule, buffer.name, work.column, work.row, self.lanes)
         self.column_extent = column_extent
         self.extents = extents
 
@@ -295,52 +293,5 @@ class _Tiling:
             size=rows,
             parallel=self.work.update.work >= PARALLEL_WORK,
             target=self.target,
-            body=self._registers,
+            body=self.registers.compute,
         ).run()
-
-    def _registers(self, loops: TileLoops) -> None:
-        """Compute one tile in registers, where the reader's `loops` use it."""
-        private = self.schedule.compute_at(self.buffer.name, loops.at)
-        for name in (*loops.rows, *loops.vectors):
-            self.schedule.unroll(name)
-        self.schedule.vectorize(loops.lanes)
-        for nest in nests_of(self.schedule.func, private):
-            self._tile_nest(nest)
-
-    def _tile_nest(self, nest: Nest) -> None:
-        """Order, unroll and vectorize one nest (initialisation or update) of a register tile."""
-        schedule = self.schedule
-        rank = len(self.buffer.shape)
-        spatial, reduced = nest.names[:rank], nest.names[rank:]
-        lanes = spatial[self.work.column]
-        tiled = [spatial[d] for d in range(rank) if d != self.work.column]
-        vectors: list[str] = []
-        if schedule.extent(lanes) > self.lanes:
-            outer, lanes = schedule.split(lanes, self.lanes)
-            vectors = [outer]
-        units = [n for n in tiled if schedule.extent(n) == 1]
-        # Rows outside: one broadcast value serves all vectors of its row, and is dead after them.
-        row = [spatial[self.work.row]] if self.work.row is not None else []
-        row = [n for n in row if n not in units]
-        unrolled = [*row, *vectors, *(n for n in tiled if n not in (*units, *row))]
-        steps = list(reduced)
-        if reduced:
-            accumulators = 1
-            for name in unrolled:
-                accumulators *= schedule.extent(name)
-            steps = self._unroll_reduction(reduced, accumulators)
-        schedule.reorder(*units, *steps, *unrolled, lanes)
-        for name in unrolled:
-            schedule.unroll(name)
-        schedule.vectorize(lanes)
-
-    def _unroll_reduction(self, reduced: list[str], accumulators: int) -> list[str]:
-        """Split a few steps off the innermost reduction loop, to be written out."""
-        schedule = self.schedule
-        extent = schedule.extent(reduced[-1])
-        for factor in (8, 4, 2):
-            if extent % factor == 0 and extent > factor and factor * accumulators <= _MAX_UNROLLED:
-                outer, inner = schedule.split(reduced[-1], factor)
-                schedule.unroll(inner)
-                return [*reduced[:-1], outer, inner]
-        return reduced

@@ -20,7 +20,7 @@ class Tile:
     vectors: int
 
 
-def _cycles(rows: int, vectors: int) -> float:
+def cycles(rows: int, vectors: int) -> float:
     """Cycles for one step of the reduction of a tile."""
     arithmetic = rows * vectors / _FMA_A_CYCLE
     memory = (rows + vectors) / _LOADS_A_CYCLE
@@ -49,7 +49,7 @@ def choose(rows: int, vectors: int, target: Target, exact_vectors: bool = False)
             if r * v + v + 1 > registers:
                 break
             total = sum(
-                count_r * count_v * _cycles(size_r, size_v)
+                count_r * count_v * cycles(size_r, size_v)
                 for count_r, size_r in _covered(rows, r)
                 for count_v, size_v in _covered(vectors, v)
             )

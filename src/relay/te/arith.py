@@ -32,6 +32,10 @@ def _trunc_divide(a: Value, b: Value) -> Value:
     return np.asarray(np.add(quotient, inexact.astype(a.dtype)))
 
 
+def _bits_as(kind: str, x: Value) -> Value:
+    return x.view(np.dtype(f"{kind}{x.dtype.itemsize}"))
+
+
 def _power(a: Value, b: Value) -> Value:
     if a.dtype.kind == "f":
         return np.asarray(np.power(a, b))
@@ -74,6 +78,8 @@ UNARY: Final[dict[str, _Operation]] = {
     "isnan": np.isnan,
     "isinf": np.isinf,
     "isfinite": np.isfinite,
+    "asint": lambda x: _bits_as("i", x),
+    "asfloat": lambda x: _bits_as("f", x),
 }
 BINARY: Final[dict[str, _Operation]] = {
     "add": np.add,

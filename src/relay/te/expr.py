@@ -16,6 +16,8 @@ Contract
 - `Select` evaluates only the chosen side as far as memory is concerned: a read on the side that is
   not chosen never touches memory, so it may be out of bounds there.
 - `min`/`max` propagate NaN.
+- `asint` is the bits of a ``float16``, ``float32`` or ``float64`` as a signed integer of its width,
+  `asfloat` the other way round.
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,8 @@ BOOL = "bool"
 
 UNARY = frozenset(
     "neg abs exp log log2 log10 sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh erf sigmoid floor ceil round trunc sign not bitnot isnan isinf isfinite".split()
+    "atanh erf sigmoid floor ceil round trunc sign not bitnot isnan isinf isfinite asint "
+    "asfloat".split()
 )
 BINARY = frozenset(
     "add sub mul div floordiv floormod truncdiv truncmod min max pow and or xor shl shr".split()
@@ -142,7 +145,11 @@ class Unary(Expr):
         assert op in UNARY, op
         self.op = op
         self.value = value
-        self.dtype = BOOL if op in ("isnan", "isinf", "isfinite", "not") else value.dtype
+        if op in ("asint", "asfloat"):
+            assert value.dtype != "bfloat16", "the bits of a bfloat16 have no type of their own"
+            self.dtype = f"{op[2:]}{dtypes.bits(value.dtype)}"
+        else:
+            self.dtype = BOOL if op in ("isnan", "isinf", "isfinite", "not") else value.dtype
 
     def children(self) -> tuple[Expr, ...]:
         return (self.value,)

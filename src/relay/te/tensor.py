@@ -14,10 +14,11 @@ Dim: TypeAlias = int | Expr
 class Tensor:
     """A tensor of `shape` and `dtype`. Its identity is the object.
 
-    A placeholder has no `body`; otherwise element ``[axes]`` is `body`.
+    A placeholder has no `body`; otherwise element ``[axes]`` is `body`. A `stage` is always
+    computed apart, into memory of its own; others may be computed again wherever they are read.
     """
 
-    __slots__ = ("axes", "body", "dtype", "name", "shape")
+    __slots__ = ("axes", "body", "dtype", "name", "shape", "stage")
 
     def __init__(
         self,
@@ -26,8 +27,10 @@ class Tensor:
         dtype: str,
         axes: Sequence[Axis] = (),
         body: Expr | None = None,
+        stage: bool = False,
     ) -> None:
         self.name = name
+        self.stage = stage
         self.shape: tuple[Dim, ...] = tuple(
             d if (c := constant_value(d)) is None else c for d in shape
         )
@@ -87,17 +90,20 @@ def placeholder(shape: Sequence[Dim], dtype: str = "float32", name: str = "x") -
     return Tensor(name, shape, dtype)
 
 
-def compute(shape: Sequence[Dim], body: Callable[..., Operand], name: str = "t") -> Tensor:
+def compute(
+    shape: Sequence[Dim], body: Callable[..., Operand], name: str = "t", *, stage: bool = False
+) -> Tensor:
     """The tensor of `shape` whose element at indices ``i, j, ...`` is ``body(i, j, ...)``.
 
-    `body` takes one index a dimension, by position; it may take them as ``*indices``.
+    `body` takes one index a dimension, by position; it may take them as ``*indices``. With `stage`
+    the tensor is computed apart wherever it is used, however cheap its elements are.
     """
     parameters = list(inspect.signature(body).parameters.values())
     named = [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_POSITIONAL]
     names = named if len(named) == len(shape) else [f"i{k}" for k in range(len(shape))]
     axes = [Axis(Var(n), d) for n, d in zip(names, shape, strict=True)]
     element = as_expr(body(*(a.var for a in axes)), "float32")
-    return Tensor(name, shape, element.dtype, axes, element)
+    return Tensor(name, shape, element.dtype, axes, element, stage)
 
 
 def reduce_axis(extent: Dim, name: str = "r") -> Axis:

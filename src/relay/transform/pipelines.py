@@ -4,6 +4,7 @@ A pipeline is a function from what is known about the target to passes. The pass
 the context decide which of them run; see `Sequential`.
 """
 
+from relay.target import Target
 from relay.transform.alter_op_layout import AlterOpLayout
 from relay.transform.base import Pass, Sequential
 from relay.transform.canonicalize_ops import CanonicalizeOps
@@ -20,6 +21,7 @@ from relay.transform.simplify_inference import SimplifyInference
 from relay.transform.sink_views import SinkViews
 from relay.transform.split_joins import SplitJoins
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
+from relay.transform.use_winograd import UseWinograd
 
 
 def normalize() -> tuple[Pass, ...]:
@@ -52,14 +54,15 @@ def fold() -> tuple[Pass, ...]:
     )
 
 
-def layout(lanes: int) -> tuple[Pass, ...]:
-    """Layouts in blocks of `lanes` (elements in a vector register); none for `lanes` 1."""
-    if lanes <= 1:
+def layout(target: Target | None) -> tuple[Pass, ...]:
+    """Layouts and algorithms that suit `target`; none where it is not known or has no vectors."""
+    if target is None or target.lanes(32) <= 1:
         return ()
     return (
-        AlterOpLayout(lanes),  # convolutions work on blocks of channels
+        AlterOpLayout(target.lanes(32)),  # convolutions work on blocks of channels
         SimplifyExpr(),  # transforms that undo each other
         FoldConstant(),  # weights are packed here, not at run time
+        UseWinograd(target),  # transforms weights that are constant by now
         EliminateCommonSubexpr(),  # one transform of a value that several operators read
     )
 
@@ -72,12 +75,12 @@ def fuse(opt_level: int) -> tuple[Pass, ...]:
     )
 
 
-def graph_pipeline(opt_level: int, lanes: int = 1) -> Sequential:
-    """What happens to a module before it is lowered, for a target of `lanes` vector lanes.
+def graph_pipeline(opt_level: int, target: Target | None = None) -> Sequential:
+    """What happens to a module before it is lowered, for `target` if that is known.
 
     Level 0: simplification, no fusion. 1: fusion. 2: constants are folded. 3: weights are rewritten
     (scales, layouts), equal expressions merged. The levels are the passes' own; run the pipeline in
     ``PassContext(opt_level=opt_level)``.
     """
-    steps = (*normalize(), *fold(), *layout(lanes), *fuse(opt_level))
+    steps = (*normalize(), *fold(), *layout(target), *fuse(opt_level))
     return Sequential(steps, name=f"graph_pipeline_{opt_level}")

@@ -26,10 +26,15 @@ from relay.op.nn.backward_weight import (
     Conv3DBackwardWeight,
 )
 from relay.op.nn.batch_space import BatchToSpaceND, SpaceToBatchND
+from relay.op.nn.bitserial import BitPack, BitSerialConv2D, BitSerialDense, bitpack
 from relay.op.nn.convolution import Conv1D, Conv2D, Conv2DNCHWc, Conv3D, DepthwiseConv2DNCHWc
+from relay.op.nn.correlation import Correlation
+from relay.op.nn.deformable import DeformableConv2D
 from relay.op.nn.dense import BatchMatmul, BiasAdd, Dense, Matmul
+from relay.op.nn.fifo import FIFOBuffer
 from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, SpaceToDepth, Upsampling
 from relay.op.nn.loss import CrossEntropy, CrossEntropyWithLogits
+from relay.op.nn.nll_loss import NLLLoss
 from relay.op.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from relay.op.nn.padding import Dilate, MirrorPad, Pad
 from relay.op.nn.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
@@ -42,7 +47,18 @@ from relay.op.nn.pooling_gradients import (
     MaxPool3DGrad,
 )
 from relay.op.nn.response_norm import LRN, L2Normalize
+from relay.op.nn.sparse import (
+    SparseAdd,
+    SparseConv2D,
+    SparseDense,
+    SparseTranspose,
+    sparse_add,
+    sparse_dense,
+    sparse_transpose,
+)
 from relay.op.nn.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from relay.op.nn.volumes import Upsampling3D
+from relay.op.nn.winograd import Conv2DWinograd, Conv2DWinogradWeightTransform
 
 relu = function(Relu)
 leaky_relu = function(LeakyRelu)
@@ -64,6 +80,8 @@ conv2d = function(Conv2D)
 conv3d = function(Conv3D)
 contrib_conv2d_nchwc = function(Conv2DNCHWc)
 contrib_depthwise_conv2d_nchwc = function(DepthwiseConv2DNCHWc)
+contrib_conv2d_winograd_weight_transform = function(Conv2DWinogradWeightTransform)
+contrib_conv2d_winograd_without_weight_transform = function(Conv2DWinograd)
 dense = function(Dense)
 matmul = function(Matmul)
 batch_matmul = function(BatchMatmul)
@@ -102,6 +120,14 @@ avg_pool2d_grad = function(AvgPool2DGrad)
 conv3d_backward_weight = function(Conv3DBackwardWeight)
 max_pool3d_grad = function(MaxPool3DGrad)
 avg_pool3d_grad = function(AvgPool3DGrad)
+nll_loss = function(NLLLoss, own_dtype=("targets",))
+upsampling3d = function(Upsampling3D)
+fifo_buffer = function(FIFOBuffer)
+correlation = function(Correlation)
+deformable_conv2d = function(DeformableConv2D)
+bitserial_conv2d = function(BitSerialConv2D)
+bitserial_dense = function(BitSerialDense)
+sparse_conv2d = function(SparseConv2D, own_dtype=("sparse_indices", "sparse_indptr"))
 
 
 def batch_norm(
@@ -185,6 +211,9 @@ __all__ = [
     "BatchNorm",
     "BatchToSpaceND",
     "BiasAdd",
+    "BitPack",
+    "BitSerialConv2D",
+    "BitSerialDense",
     "Conv1D",
     "Conv1DBackwardWeight",
     "Conv1DTranspose",
@@ -192,16 +221,21 @@ __all__ = [
     "Conv2DBackwardWeight",
     "Conv2DNCHWc",
     "Conv2DTranspose",
+    "Conv2DWinograd",
+    "Conv2DWinogradWeightTransform",
     "Conv3D",
     "Conv3DBackwardWeight",
     "Conv3DTranspose",
+    "Correlation",
     "CrossEntropy",
     "CrossEntropyWithLogits",
+    "DeformableConv2D",
     "Dense",
     "DepthToSpace",
     "DepthwiseConv2DNCHWc",
     "Dilate",
     "Dropout",
+    "FIFOBuffer",
     "FastSoftmax",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
@@ -220,13 +254,19 @@ __all__ = [
     "MaxPool3D",
     "MaxPool3DGrad",
     "MirrorPad",
+    "NLLLoss",
     "PRelu",
     "Pad",
     "Relu",
     "Softmax",
     "SpaceToBatchND",
     "SpaceToDepth",
+    "SparseAdd",
+    "SparseConv2D",
+    "SparseDense",
+    "SparseTranspose",
     "Upsampling",
+    "Upsampling3D",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -244,7 +284,12 @@ __all__ = [
     "batch_norm",
     "batch_to_space_nd",
     "bias_add",
+    "bitpack",
+    "bitserial_conv2d",
+    "bitserial_dense",
     "contrib_conv2d_nchwc",
+    "contrib_conv2d_winograd_weight_transform",
+    "contrib_conv2d_winograd_without_weight_transform",
     "contrib_depthwise_conv2d_nchwc",
     "conv1d",
     "conv1d_backward_weight",
@@ -255,14 +300,17 @@ __all__ = [
     "conv3d",
     "conv3d_backward_weight",
     "conv3d_transpose",
+    "correlation",
     "cross_entropy",
     "cross_entropy_with_logits",
+    "deformable_conv2d",
     "dense",
     "depth_to_space",
     "dilate",
     "dropout",
     "dropout_raw",
     "fast_softmax",
+    "fifo_buffer",
     "global_avg_pool1d",
     "global_avg_pool2d",
     "global_avg_pool3d",
@@ -285,11 +333,17 @@ __all__ = [
     "max_pool3d",
     "max_pool3d_grad",
     "mirror_pad",
+    "nll_loss",
     "pad",
     "prelu",
     "relu",
     "softmax",
     "space_to_batch_nd",
     "space_to_depth",
+    "sparse_add",
+    "sparse_conv2d",
+    "sparse_dense",
+    "sparse_transpose",
     "upsampling",
+    "upsampling3d",
 ]
