@@ -10,6 +10,7 @@ from relay import dtypes
 from relay.codegen.llvm.host import host_target
 from relay.codegen.llvm.jit import assembly_text, compile_kernels, llvm_text, run_func
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Store, block
+from relay.loop.parser import parse
 from relay.runtime.memory import aligned_empty
 from relay.runtime.threads import get_num_threads, set_num_threads
 from relay.support.errors import InternalError
@@ -603,6 +604,30 @@ def test_workspace_and_two_stages():
     func = Func("f", (x, out), body, (work,))
     run_func(func, [values, result, aligned_empty((64,), "float32")])
     np.testing.assert_array_equal(result, (values + 1)[::-1])
+
+
+def test_scratch_memory_beyond_the_stack():
+    """Blocks of 16 MiB, several at once, from threads that give them back and take them again."""
+    func = parse(
+        """
+        func @f(x: float32[8, 4]) -> (out: float32[8, 4]) {
+          parallel i < 8 {
+            alloc big: float32[2, 1024, 2048]
+            alloc more: float32[1024, 64]
+            for j < 4 {
+              big[1, 1023, 2047 - j] = x[i, j]
+              more[1023, j] = x[i, j]
+            }
+            for k < 4 { out[i, k] = big[1, 1023, 2047 - k] + more[1023, k] }
+          }
+        }
+        """
+    )
+    x = aligned(np.arange(32).reshape(8, 4), "float32")
+    for _ in range(3):
+        out = aligned_empty((8, 4), "float32")
+        run_func(func, [x, out])
+        np.testing.assert_array_equal(out, 2 * x)
 
 
 def test_same_bits_for_any_number_of_threads():

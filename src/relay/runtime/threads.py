@@ -32,7 +32,7 @@ class Pool:
     def __init__(self, addresses: Mapping[str, int], threads: int) -> None:
         int32, int64 = ctypes.c_int32, ctypes.c_int64
         call, count = ctypes.CFUNCTYPE(None), ctypes.CFUNCTYPE(int32)
-        self.parallel_for: int = addresses["relay_parallel_for"]
+        self.addresses = addresses
         self._worker = ctypes.CFUNCTYPE(None, int64)(addresses["relay_worker"])
         self._set = ctypes.CFUNCTYPE(None, int32, int32)(addresses["relay_pool_set"])
         self._ready = count(addresses["relay_pool_ready"])

@@ -7,6 +7,8 @@ divided by -1 wraps around.
 
 from collections.abc import Callable
 
+import numpy as np
+
 from relay import dtypes
 from relay.codegen.llvm import math
 from relay.codegen.llvm.builder import FunctionBuilder
@@ -222,6 +224,8 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     """``op x``; `isnan` and the like give ``bool``."""
     if op in ("isnan", "isinf", "isfinite"):
         return _classify(b, op, x)
+    if op in ("asint", "asfloat"):
+        return _reinterpreted(b, op[2:], x)
     if op == "not" or (op == "bitnot" and x.dtype == "bool"):
         if x.const is not None:
             return constant(not x.const, "bool")
@@ -233,6 +237,14 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     if dtypes.is_float(x.dtype):
         return _float_unary(b, op, x)
     return _integer_unary(b, op, x)
+
+
+def _reinterpreted(b: FunctionBuilder, kind: str, x: Value) -> Value:
+    dtype = f"{kind}{dtypes.bits(x.dtype)}"
+    if x.const is None:
+        return b.bitcast(x, dtype)
+    bits = np.asarray(x.const, dtypes.to_numpy(x.dtype)).view(dtypes.to_numpy(dtype))
+    return constant(bits.item(), dtype)
 
 
 def _classify(b: FunctionBuilder, op: str, x: Value) -> Value:

@@ -12,6 +12,10 @@ from relay.loop.ir import ALIGNMENT, Allocate, Block, Buffer, For, If, Kind, Stm
 from relay.support.errors import InternalError
 from relay.te.expr import COMBINE, Binary, Var
 
+#: Private buffers up to this size live on the stack of whoever runs the kernel.
+STACK_BYTES = 64 * 1024
+SCRATCH_TAKE, SCRATCH_GIVE = "relay_scratch_take", "relay_scratch_give"
+
 
 class StatementWriter:
     """Writes statements into one function; overridden where parallel loops may occur."""
@@ -95,9 +99,18 @@ class StatementWriter:
 
     def _allocate(self, stmt: Allocate) -> None:
         buffer = stmt.buffer
-        count = max(1, buffer.size)
-        self.pointers[buffer] = self.builder.alloca(MEMORY[buffer.dtype], count, ALIGNMENT)
+        if buffer.nbytes <= STACK_BYTES:
+            count = max(1, buffer.size)
+            self.pointers[buffer] = self.builder.alloca(MEMORY[buffer.dtype], count, ALIGNMENT)
+            self.write(stmt.body)
+            return
+        b = self.builder
+        b.module.declare(SCRATCH_TAKE, f"noalias align {ALIGNMENT} ptr", ["i64"])
+        b.module.declare(SCRATCH_GIVE, "void", ["ptr"])
+        pointer = b.emit(f"call noalias align {ALIGNMENT} ptr @{SCRATCH_TAKE}(i64 {buffer.nbytes})")
+        self.pointers[buffer] = pointer
         self.write(stmt.body)
+        b.line(f"call void @{SCRATCH_GIVE}(ptr {pointer})")
 
     # ------------------------------------------------------------------ stores
 
