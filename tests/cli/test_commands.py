@@ -68,8 +68,8 @@ def test_a_compiled_model_runs_like_the_model(
     compiled = tmp_path / "small.rly"
     found = relay_command("compile", model, "-o", compiled, "--time-passes")
     assert found.code == 0
-    assert "FuseOps" in found.out
-    assert "machine code" in found.out
+    assert "FuseOps" in found.err
+    assert "code generation" in found.out
     assert relay_command("run", compiled).out == relay_command("run", model).out
     first = compiled.read_bytes()
     relay_command("compile", model)
@@ -94,6 +94,17 @@ def test_show(relay_command: Relay, model: Path, stage: str, pattern: str) -> No
     assert found.code == 0
     assert re.search(pattern, found.out)
     assert "\x1b" not in found.out
+
+
+def test_show_draws(relay_command: Relay, model: Path, tmp_path: Path) -> None:
+    for stage in ("relay", "fused"):
+        path = tmp_path / f"{stage}.svg"
+        found = relay_command("show", model, "--stage", stage, "--draw", path)
+        assert (found.code, found.out) == (0, "")
+        assert path.read_text(encoding="utf-8").startswith("<svg")
+    refused = relay_command("show", model, "--stage", "llvm", "--draw", tmp_path / "x.svg")
+    assert refused.code != 0
+    assert "--draw goes with --stage relay and fused" in refused.err
 
 
 def test_show_one_kernel_is_a_program(relay_command: Relay, model: Path) -> None:
@@ -130,7 +141,7 @@ def test_bench_of_a_compiled_model(relay_command: Relay, model: Path, tmp_path: 
 def test_version_and_help(relay_command: Relay) -> None:
     assert re.fullmatch(r"relay \d+\.\d+\.\d+\S*\n", relay_command("--version").out)
     text = relay_command("--help").out
-    for name in ("run", "bench", "show", "compile"):
+    for name in ("run", "bench", "profile", "show", "compile"):
         assert f"\n  {name} " in text
         assert "Usage: relay " + name in relay_command(name, "--help").out
 

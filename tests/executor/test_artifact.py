@@ -205,7 +205,7 @@ def test_an_edited_manifest(original: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"version": 99}, "it has version 99 of the format, this relay reads version 1; compile"),
+        ({"version": 99}, "it has version 99 of the format, this relay reads version 2; compile"),
         ({"format": "tarball"}, "its manifest is not that of a relay compiled graph"),
         ({"arena_bytes": 1 << 60}, "'arena_bytes' of the manifest is not an integer from 0 to"),
         ({"arena_bytes": -1}, "'arena_bytes' of the manifest is not an integer from 0 to"),

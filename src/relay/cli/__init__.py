@@ -1,1 +1,1 @@
-"""The command line: ``relay run``, ``bench``, ``show`` and ``compile``."""
+"""The command line: ``relay run``, ``bench``, ``profile``, ``show`` and ``compile``."""

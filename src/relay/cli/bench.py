@@ -1,5 +1,6 @@
 """``relay bench``: how fast a model runs, and other engines on the same inputs."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from relay.cli.models import (
     use_threads,
 )
 from relay.cli.progress import Stages, megabytes, milliseconds
+from relay.cli.timing import PassTimes, time_passes_option
 from relay.executor.artifact import relay_version
+from relay.executor.graph import GraphFactory
 from relay.runtime.threads import get_num_threads
 from relay.support.errors import InputError
 
@@ -74,6 +77,7 @@ def _parse_peers(_context: click.Context, _parameter: click.Parameter, value: st
 @shape_option
 @threads_option
 @level_option
+@time_passes_option
 @click.option(
     "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Turns of each engine."
 )
@@ -94,6 +98,7 @@ def command(
     shapes: dict[str, tuple[int, ...]],
     threads: int | None,
     opt_level: int,
+    time_passes: bool,
     rounds: int,
     min_seconds: float,
     seed: int,
@@ -108,7 +113,8 @@ def command(
     use_threads(threads)
     found = [(name, peers.find(name)) for name in rivals]
     stages = Stages()
-    ours, inputs = _ourselves(model, shapes, opt_level, stages, input_file, seed)
+    load = functools.partial(open_model, model, shapes, opt_level, stages, PassTimes(time_passes))
+    ours, inputs = _ourselves(load, stages, input_file, seed)
     engines = [ours]
     for name, peer in found:
         with stages.stage(name, f"loading {model.name} into {name}"):
@@ -122,16 +128,14 @@ def command(
 
 
 def _ourselves(
-    model: Path,
-    shapes: dict[str, tuple[int, ...]],
-    opt_level: int,
+    load: Callable[[], GraphFactory],
     stages: Stages,
     input_file: Path | None,
     seed: int,
 ) -> tuple[_Engine, dict[str, npt.NDArray[np.generic]]]:
     """The model compiled by relay, and the inputs by name."""
     with PeakMemory() as memory:
-        factory = open_model(model, shapes, opt_level, stages)
+        factory = load()
         given = read_arrays(input_file, factory.inputs) if input_file else {}
         values = complete(given, factory.inputs, seed)
         module = factory.create()

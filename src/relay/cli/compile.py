@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from relay.cli.compiling import compile_model
+from relay.cli.compiling import compile_model, instruments
 from relay.cli.models import (
     is_artifact,
     level_option,
@@ -13,9 +13,9 @@ from relay.cli.models import (
     shape_option,
 )
 from relay.cli.progress import Stages, megabytes, milliseconds
+from relay.cli.timing import PassTimes, time_passes_option
 from relay.executor.graph import GraphFactory
 from relay.support.errors import InputError
-from relay.transform.instruments import PassTimingInstrument
 
 
 @click.command("compile")
@@ -29,7 +29,7 @@ from relay.transform.instruments import PassTimingInstrument
 )
 @shape_option
 @level_option
-@click.option("--time-passes", is_flag=True, help="Print how long each graph pass took.")
+@time_passes_option
 def command(
     model: Path,
     output: Path | None,
@@ -47,13 +47,12 @@ def command(
     if not is_artifact(output):
         raise InputError(f"--output must end in .rly, not {output.name!r}")
     stages = Stages()
-    timing = PassTimingInstrument()
-    factory = compile_model(model, shapes, opt_level, stages, [timing])
+    times = PassTimes(time_passes)
+    factory = compile_model(model, shapes, opt_level, stages, instruments(times))
+    times.show(stages, factory)
     with stages.stage("write", f"writing {output.name}"):
         factory.model_sha256 = _digest(model)
         factory.export_library(output)
-    if time_passes:
-        click.echo(timing.render())
     for line in _report(factory, output, stages):
         click.echo(line)
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from relay import frontend
 from relay.cli.progress import Stages
+from relay.cli.timing import PassTimes
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
 from relay.ir.module import IRModule
 from relay.transform.base import PassContext, PassInstrument
+from relay.transform.instruments import PassTimingInstrument
 
 
 def import_model(path: Path, shapes: dict[str, tuple[int, ...]], stages: Stages) -> IRModule:
@@ -16,6 +18,15 @@ def import_model(path: Path, shapes: dict[str, tuple[int, ...]], stages: Stages)
     with stages.stage("import", f"reading {path.name}"):
         module, _ = frontend.from_onnx(path, shape=shapes)
     return module
+
+
+def instruments(times: PassTimes | None) -> list[PassInstrument]:
+    """What has to watch the passes for `times`."""
+    if times is None or not times.wanted:
+        return []
+    timing = PassTimingInstrument()
+    times.passes = timing.passes
+    return [timing]
 
 
 def compile_model(

@@ -20,6 +20,7 @@ OUTPUT_CLOSED, USER_ERROR, INTERNAL_ERROR, INTERRUPTED = 1, 2, 3, 130
 _COMMANDS: Final = {
     "run": "Run a model once on given or random inputs.",
     "bench": "Measure how fast a model runs, and other engines on the same inputs.",
+    "profile": "Measure where the time of a model goes, kernel by kernel.",
     "show": "Print what becomes of a model: graph, loops, schedule, LLVM IR, assembly.",
     "compile": "Compile a model into one file that runs without compiling.",
 }

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from relay.cli.progress import Stages
+from relay.cli.timing import PassTimes
 from relay.executor.graph import GraphFactory, load
 from relay.runtime.threads import set_num_threads
 from relay.support.errors import InputError
@@ -84,17 +85,23 @@ def open_model(
     shapes: dict[str, tuple[int, ...]],
     opt_level: int,
     stages: Stages,
+    times: PassTimes | None = None,
 ) -> GraphFactory:
     """The model in the file `path`, compiled at `opt_level` unless it is compiled already.
 
-    Only a model that is not compiled yet makes this load the compiler.
+    Only a model that is not compiled yet makes this load the compiler; `times`, if given, watch it.
     """
     if is_artifact(path):
         if shapes:
             raise InputError("--shape does not work on a compiled model: its shapes are fixed")
+        if times is not None and times.wanted:
+            raise InputError("--time-passes needs a model that is not compiled yet")
         with stages.stage("load", f"loading {path.name}"):
             return load(path)
     compiling = importlib.import_module("relay.cli.compiling")
-    factory = compiling.compile_model(path, shapes, opt_level, stages)
+    instruments = compiling.instruments(times)
+    factory = compiling.compile_model(path, shapes, opt_level, stages, instruments)
     assert isinstance(factory, GraphFactory)
+    if times is not None:
+        times.show(stages, factory)
     return factory

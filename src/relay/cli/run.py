@@ -15,6 +15,7 @@ from relay.cli.models import (
     use_threads,
 )
 from relay.cli.progress import Stages, milliseconds
+from relay.cli.timing import PassTimes, time_passes_option
 from relay.executor.graph import GraphFactory
 from relay.runtime.ndarray import NDArray
 
@@ -38,6 +39,7 @@ from relay.runtime.ndarray import NDArray
 @shape_option
 @threads_option
 @level_option
+@time_passes_option
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
 )
@@ -48,6 +50,7 @@ def command(
     shapes: dict[str, tuple[int, ...]],
     threads: int | None,
     opt_level: int,
+    time_passes: bool,
     seed: int,
 ) -> None:
     """Run MODEL, an ONNX file or a compiled .rly file, once.
@@ -56,7 +59,7 @@ def command(
     """
     use_threads(threads)
     stages = Stages()
-    factory = open_model(model, shapes, opt_level, stages)
+    factory = open_model(model, shapes, opt_level, stages, PassTimes(time_passes))
     given = read_arrays(input_file, factory.inputs) if input_file else {}
     values = complete(given, factory.inputs, seed)
     made_up = [spec.name for spec in factory.inputs if spec.name not in given]

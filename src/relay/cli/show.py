@@ -15,7 +15,9 @@ from relay.cli.models import (
 )
 from relay.cli.progress import Stages
 from relay.codegen.llvm.jit import assembly_text, llvm_text
+from relay.drawing import draw
 from relay.executor.build import lower_module
+from relay.ir.module import IRModule
 from relay.loop.printer import text
 from relay.lower.compile import Lowered
 from relay.lower.kernel import Kernel
@@ -50,12 +52,20 @@ _STAGES: Final[dict[str, Callable[[Sequence[Kernel], Target], str]]] = {
     help="relay: as imported. fused: after all graph passes. Then, kernel by kernel, loop: as "
     "built; schedule: what is done to it; scheduled: the result; llvm: LLVM IR; asm: assembly.",
 )
+@click.option(
+    "--draw",
+    "picture",
+    metavar="FILE.svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a drawing instead of printing text; at the stages relay and fused.",
+)
 @click.option("--kernel", metavar="NAME", help="Only this kernel.")
 @shape_option
 @level_option
 def command(
     model: Path,
     stage: str,
+    picture: Path | None,
     kernel: str | None,
     shapes: dict[str, tuple[int, ...]],
     opt_level: int,
@@ -67,19 +77,28 @@ def command(
         raise InputError(
             f"--kernel does not go with --stage {stage}; it needs one of {', '.join(_STAGES)}"
         )
+    if picture is not None and stage not in _WHOLE:
+        raise InputError(f"--draw goes with --stage {' and '.join(_WHOLE)}, not with {stage}")
     stages = Stages()
     module = import_model(model, shapes, stages)
     if stage == "relay":
-        click.echo(module.astext(show_meta_data=False))
+        _show(module, picture)
         return
     with stages.stage("lower", f"compiling {model.name}"), PassContext(opt_level=opt_level):
         lowered = lower_module(module)
         if stage == "fused":
-            found = lowered.fused.astext(show_meta_data=False)
-        else:
-            kernels = lowered.kernels if kernel is None else [_kernel(lowered, kernel)]
-            found = _STAGES[stage](kernels, lowered.target)
-    click.echo(found)
+            _show(lowered.fused, picture)
+            return
+        kernels = lowered.kernels if kernel is None else [_kernel(lowered, kernel)]
+        click.echo(_STAGES[stage](kernels, lowered.target))
+
+
+def _show(module: IRModule, picture: Path | None) -> None:
+    """Print `module`, or draw it into the file `picture`."""
+    if picture is None:
+        click.echo(module.astext(show_meta_data=False))
+    else:
+        draw(module).save(picture)
 
 
 def _kernel(lowered: Lowered, name: str) -> Kernel:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from relay.codegen.llvm.entry import SYMBOL
+from relay.codegen.llvm.entry import SYMBOL, Place, Step
 from relay.executor.archive import (
     Reader,
     Writer,
@@ -25,6 +25,7 @@ from relay.executor.archive import (
 )
 from relay.executor.manifest import Manifest, decode, encode
 from relay.runtime.executable import TensorSpec
+from relay.runtime.work import Work
 from relay.support.errors import ArtifactError
 from relay.target import Target
 
@@ -38,7 +39,8 @@ class Artifact:
     """A compiled graph as data.
 
     `objects` are object files by symbol: the kernels in order, then the entry point. `model_sha256`
-    is the digest of the model's file, or empty. `steps` counts the kernel calls of a run.
+    is the digest of the model's file, or empty. `steps` counts the kernel calls of a run; `calls`
+    lists them, and `work` says what each has to do.
     """
 
     target: Target
@@ -49,6 +51,8 @@ class Artifact:
     arena_bytes: int
     steps: int
     model_sha256: str = ""
+    calls: tuple[Step, ...] = ()
+    work: tuple[Work, ...] = ()
 
 
 def write(artifact: Artifact, path: str | os.PathLike[str]) -> None:
@@ -78,6 +82,8 @@ def _write(artifact: Artifact, stream: BinaryIO) -> None:
             objects=objects,
             constants=constants,
             tensors=tensors,
+            calls=artifact.calls,
+            work=artifact.work,
         )
         writer.finish(encode(manifest), KIND)
 
@@ -97,6 +103,7 @@ def _read(reader: Reader) -> Artifact:
     reader.expect(manifest.objects)
     if len(manifest.objects) != len({*manifest.kernels, SYMBOL}):
         raise ArtifactError("it does not have an object for each kernel and one for the entry")
+    _check_calls(manifest)
     constants = reader.constants(manifest.constants, manifest.tensors)
     images = [reader.part(name, part).tobytes() for name, part in manifest.objects.items()]
     return Artifact(
@@ -108,4 +115,25 @@ def _read(reader: Reader) -> Artifact:
         arena_bytes=manifest.arena_bytes,
         steps=manifest.steps,
         model_sha256=manifest.model_sha256,
+        calls=manifest.calls,
+        work=manifest.work,
     )
+
+
+def _check_calls(manifest: Manifest) -> None:
+    """Raise `ArtifactError` unless the calls are of the kernels and have arguments that exist."""
+    below = {
+        Place.INPUT: len(manifest.inputs),
+        Place.OUTPUT: len(manifest.outputs),
+        Place.CONSTANT: len(manifest.tensors),
+        Place.ARENA: manifest.arena_bytes + 1,
+    }
+    for number, call in enumerate(manifest.calls):
+        if call.kernel not in manifest.kernels or not call.kernel.isidentifier():
+            raise ArtifactError(f"call {number} is of {call.kernel!r}, which is no kernel of it")
+        for source in call.args:
+            if source.index >= below[source.place]:
+                raise ArtifactError(
+                    f"call {number} takes an argument from {source.place.value} {source.index}, "
+                    "which is not there"
+                )

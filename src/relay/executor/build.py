@@ -1,8 +1,7 @@
 """`relay.build`: from a module to something that runs."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,29 +17,15 @@ from relay.loop.printer import text as loop_text
 from relay.lower import CompileOptions, Lowered, lower, optimise
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError, RelayError
+from relay.support.timing import Timings, stage
 from relay.target import Target
 from relay.transform.base import PassContext
 
 #: The level `build` uses outside of any `PassContext`: everything that makes programs faster.
 DEFAULT_LEVEL = 3
-
-
-@dataclass
-class Timings:
-    """Seconds spent in the stages of a compilation, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def measure(self, stage: str, start: float) -> float:
-        """Record that `stage` ran from `start` until now; returns now."""
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
-        return now
-
-    @property
-    def total(self) -> float:
-        """Seconds altogether."""
-        return sum(self.seconds.values())
+#: What `GraphFactory.timings` tells the seconds of. Printing loops for the cache of objects, and
+#: reading it, belong to code generation.
+STAGES = ("graph passes", "lowering", "scheduling", "code generation", "LLVM", "linking")
 
 
 def resolve_target(target: Target | str | None) -> Target:
@@ -89,19 +74,15 @@ def lower_module(
     program: IRModule | Function,
     target: Target | str | None = None,
     params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
-    timings: Timings | None = None,
 ) -> Lowered:
     """`program` optimised and lowered to scheduled kernels, but not to machine code."""
-    timings = timings or Timings()
-    start = time.perf_counter()
     level = PassContext.current().opt_level if PassContext.entered() else DEFAULT_LEVEL
     options = CompileOptions(resolve_target(target), level)
-    module = bind_params(as_module(program), params)
-    fused = optimise(module, options)
-    start = timings.measure("graph passes", start)
-    lowered = _with_output_names(lower(fused, options), module)
-    timings.measure("loops and schedules", start)
-    return lowered
+    with stage("graph passes"):
+        module = bind_params(as_module(program), params)
+        fused = optimise(module, options)
+    with stage("lowering"):
+        return _with_output_names(lower(fused, options), module)
 
 
 def _with_output_names(lowered: Lowered, module: IRModule) -> Lowered:
@@ -128,25 +109,26 @@ def build(
     or 3 outside of any. Raises `TypeInferenceError` for an ill-typed program, `UnsupportedError`
     for one the graph executor does not run, `InputError` for unknown names in `params`.
     """
-    timings = Timings()
-    lowered = lower_module(program, target, params, timings)
-    start = time.perf_counter()
-    keys = {k.name: loop_text(k.scheduled) for k in lowered.kernels}
-    kernels = compile_kernels([k.scheduled for k in lowered.kernels], lowered.target, keys)
-    entry = compile_text(entry_text(lowered.steps, lowered.target), lowered.target)
-    objects = [*kernels.objects.values(), entry]
-    start = timings.measure("machine code", start)
-    factory = GraphFactory(
+    with Timings(dict.fromkeys(STAGES, 0.0)) as timings:
+        lowered = lower_module(program, target, params)
+        with stage("code generation"):
+            keys = {k.name: loop_text(k.scheduled) for k in lowered.kernels}
+            kernels = compile_kernels([k.scheduled for k in lowered.kernels], lowered.target, keys)
+            entry = compile_text(entry_text(lowered.steps, lowered.target), lowered.target)
+            objects = [*kernels.objects.values(), entry]
+        with stage("linking"):
+            library = link(objects, [SYMBOL])
+    return GraphFactory(
         target=lowered.target,
         objects=tuple(objects),
         constants=lowered.constants,
         inputs=lowered.inputs,
         outputs=lowered.outputs,
         arena_bytes=lowered.arena_bytes,
-        library=link(objects, [SYMBOL]),
+        library=library,
         timings=timings.seconds,
         kernel_names=tuple(k.name for k in lowered.kernels),
         steps=len(lowered.steps),
+        calls=lowered.steps,
+        work=lowered.work,
     )
-    timings.measure("linking", start)
-    return factory

@@ -1,14 +1,16 @@
 """The graph executor: a compiled dataflow graph, run by one native call."""
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.codegen.llvm.entry import SYMBOL
+from relay.codegen.llvm.entry import SYMBOL, Step
 from relay.codegen.llvm.host import host_target
 from relay.codegen.llvm.jit import Library, link
 from relay.executor.artifact import Artifact, check_host, read, write
@@ -16,8 +18,12 @@ from relay.runtime.device import Device, cpu
 from relay.runtime.executable import ArrayLike, Executable, TensorSpec
 from relay.runtime.memory import aligned_empty, is_aligned
 from relay.runtime.ndarray import NDArray
+from relay.runtime.work import Work
 from relay.support.errors import ArtifactError, InputError
 from relay.target import Target
+
+if TYPE_CHECKING:
+    from relay.executor.profile import Profile
 
 
 @dataclass
@@ -26,7 +32,9 @@ class GraphFactory:
 
     ``factory["default"](device)`` makes a `GraphModule` (Relay's GraphExecutorFactoryModule).
     `objects` are those of the kernels, then that of the entry point. `steps` counts the kernel
-    calls of a run. `model_sha256` is the digest of the file the program comes from, or empty.
+    calls of a run, `calls` lists them with their arguments, and `work` says what each has to do:
+    what profiling needs. `timings` are seconds by stage of the compilation. `model_sha256` is the
+    digest of the file the program comes from, or empty.
     """
 
     target: Target
@@ -40,6 +48,8 @@ class GraphFactory:
     kernel_names: tuple[str, ...] = ()
     steps: int = 0
     model_sha256: str = ""
+    calls: tuple[Step, ...] = ()
+    work: tuple[Work, ...] = ()
 
     def __post_init__(self) -> None:
         self.constants = tuple(c if is_aligned(c) else _aligned(c) for c in self.constants)
@@ -54,16 +64,26 @@ class GraphFactory:
         device = device or cpu(0)
         if device.kind != "cpu":
             raise InputError(f"this program is compiled for a CPU; it cannot run on {device}")
-        return GraphModule(
-            Executable(
-                self.library[SYMBOL],
-                self.inputs,
-                self.outputs,
-                self.constants,
-                self.arena_bytes,
-                self.library,
-            )
+        executable = Executable(
+            self.library[SYMBOL],
+            self.inputs,
+            self.outputs,
+            self.constants,
+            self.arena_bytes,
+            self.library,
         )
+        return GraphModule(executable, self)
+
+    def profile(
+        self, *values: ArrayLike, runs: int = 20, warm_up: int = 3, roofline: bool = True
+    ) -> "Profile":
+        """Run on inputs `values`, in order, and measure each kernel; see `GraphModule.profile`."""
+        module = self.create()
+        if len(values) != len(self.inputs):
+            raise InputError(f"expected {len(self.inputs)} inputs, not {len(values)}")
+        for index, value in enumerate(values):
+            module.set_input(index, value)
+        return module.profile(runs=runs, warm_up=warm_up, roofline=roofline)
 
     def export_library(self, path: str | os.PathLike[str]) -> None:
         """Write this program to the file `path` (by custom ``model.rly``), for `relay.load`.
@@ -81,6 +101,8 @@ class GraphFactory:
                 arena_bytes=self.arena_bytes,
                 steps=self.steps,
                 model_sha256=self.model_sha256,
+                calls=self.calls,
+                work=self.work,
             ),
             path,
         )
@@ -112,6 +134,8 @@ def load(path: str | os.PathLike[str]) -> GraphFactory:
         kernel_names=tuple(artifact.objects)[:-1],
         steps=artifact.steps,
         model_sha256=artifact.model_sha256,
+        calls=artifact.calls,
+        work=artifact.work,
     )
 
 
@@ -124,8 +148,9 @@ def _aligned(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 class GraphModule:
     """A runnable graph: set inputs, run, get outputs (Relay's GraphModule)."""
 
-    def __init__(self, executable: Executable) -> None:
+    def __init__(self, executable: Executable, factory: GraphFactory | None = None) -> None:
         self.executable = executable
+        self.factory = factory
 
     def set_input(
         self, key: str | int | None = None, value: ArrayLike | None = None, **params: ArrayLike
@@ -163,6 +188,26 @@ class GraphModule:
         """The number of the input called `name`, or -1 (as in Relay)."""
         names = [spec.name for spec in self.executable.inputs]
         return names.index(name) if name in names else -1
+
+    def profile(
+        self, *, runs: int = 20, warm_up: int = 3, roofline: bool = True, **inputs: ArrayLike
+    ) -> "Profile":
+        """Measure each kernel, after setting `inputs`: times, rates and what limits them.
+
+        The graph runs `warm_up` times, then `runs` times as usual and `runs` times with a clock
+        read between kernels, in turn. `roofline` compares with what this machine can do, which is
+        measured once and kept (see `relay.executor.profile.measure_machine`).
+        Raises `InputError` when an input is missing, or `runs` is less than 1.
+        """
+        if self.factory is None:
+            raise InputError("this module does not know its kernels: profile one of GraphFactory's")
+        for name, array in inputs.items():
+            self.executable.set_input(name, array)
+        measuring = importlib.import_module("relay.executor.profile.measure")
+        profile: Profile = measuring.profile_graph(
+            self.factory, self.executable, runs, warm_up, roofline
+        )
+        return profile
 
     def __call__(self, *values: ArrayLike) -> list[NDArray]:
         """Set all inputs in order, run, and return the outputs in memory of their own."""

@@ -9,7 +9,10 @@
      "arena_bytes": 4096, "steps": 2, "kernels": ["fused_dense"],
      "objects": [{"file": "objects/fused_dense.o", "bytes": 1200, "sha256": "..."}],
      "constants": {"bytes": 128, "sha256": "...",
-                   "tensors": [{"dtype": "float32", "shape": [3, 4], "offset": 0}]}}
+                   "tensors": [{"dtype": "float32", "shape": [3, 4], "offset": 0}]},
+     "calls": [{"kernel": "fused_dense", "arguments": ["inputs 0", "constants 0", "outputs 0"],
+                "operators": ["nn.dense"], "nodes": ["/fc/Gemm"], "dtype": "float32",
+                "flops": 24, "bytes_read": 60, "bytes_written": 16}]}
 """
 
 import dataclasses
@@ -19,16 +22,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from relay import dtypes
+from relay.codegen.llvm.entry import Place, Source, Step
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import ALIGNMENT
+from relay.runtime.work import Work
 from relay.support.errors import ArtifactError
 from relay.target import Target
 
 FORMAT = "relay compiled graph"
 #: Raised whenever the manifest, the entry point's signature or what kernels call changes.
-VERSION = 1
+VERSION = 2
 #: No tensor and no arena is larger than this many bytes.
 MAX_BYTES = 1 << 40
+_MAX_FLOPS = 1 << 62
 _MAX_RANK = 64
 
 
@@ -69,6 +75,8 @@ class Manifest:
     objects: Mapping[str, Stored]
     constants: Stored
     tensors: tuple[Placed, ...]
+    calls: tuple[Step, ...]
+    work: tuple[Work, ...]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -91,6 +99,14 @@ def encode(manifest: Manifest) -> bytes:
             **dataclasses.asdict(manifest.constants),
             "tensors": [dataclasses.asdict(t) for t in manifest.tensors],
         },
+        "calls": [
+            {
+                "kernel": step.kernel,
+                "arguments": [f"{source.place.value} {source.index}" for source in step.args],
+                **dataclasses.asdict(work),
+            }
+            for step, work in zip(manifest.calls, manifest.work, strict=True)
+        ],
     }
     return json.dumps(record, indent=1).encode()
 
@@ -123,6 +139,8 @@ def decode(data: bytes) -> Manifest:
         objects={r.text("file"): stored(r) for r in root.records("objects")},
         constants=whole,
         tensors=tuple(placed(r, whole.bytes) for r in constants.records("tensors")),
+        calls=tuple(map(_call, root.records("calls"))),
+        work=tuple(map(_work, root.records("calls"))),
     )
 
 
@@ -236,6 +254,33 @@ def placed(record: Record, total: int) -> Placed:
             f"which have {total}"
         )
     return place
+
+
+def _call(record: Record) -> Step:
+    """A kernel call with its arguments."""
+    return Step(record.text("kernel"), tuple(_source(a, record) for a in record.texts("arguments")))
+
+
+def _source(text: str, record: Record) -> Source:
+    place, _, index = text.partition(" ")
+    if place not in _PLACES or not (index.isascii() and index.isdigit() and len(index) < 20):
+        raise ArtifactError(f"{record.where} has an argument that is none: {text!r}")
+    return Source(Place(place), int(index))
+
+
+_PLACES = frozenset(place.value for place in Place)
+
+
+def _work(record: Record) -> Work:
+    """What a kernel call has to do."""
+    return Work(
+        record.texts("operators"),
+        record.texts("nodes"),
+        record.dtype(),
+        record.number("flops", _MAX_FLOPS),
+        record.number("bytes_read", _MAX_FLOPS),
+        record.number("bytes_written", _MAX_FLOPS),
+    )
 
 
 def target_of(record: Record) -> Target:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from relay.lower.kernel import Kernel, make_kernel
 from relay.lower.memory import Block, plan_memory
 from relay.lower.program import Program, Step, Value, linearize
 from relay.lower.translate import function_key, operators
+from relay.lower.work import kernel_work, origins
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import aligned_empty, is_aligned
+from relay.runtime.work import Work
 from relay.schedule.steps import Pack
 from relay.support.collector import paused_collector
 from relay.support.errors import UnsupportedError
@@ -39,7 +41,10 @@ class CompileOptions:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A module ready for machine code: kernels, the order of their calls, and places in memory."""
+    """A module ready for machine code: kernels, the order of their calls, and places in memory.
+
+    `work` says for each of the `steps` what it does and where it comes from.
+    """
 
     target: Target
     fused: IRModule
@@ -50,6 +55,7 @@ class Lowered:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     arena_bytes: int
+    work: tuple[Work, ...] = ()
 
     def kernel(self, name: str) -> Kernel:
         """The kernel called `name`; raises `UnsupportedError` listing the kernels there are."""
@@ -65,7 +71,6 @@ def optimise(module: IRModule, options: CompileOptions) -> IRModule:
 
     Runs in the current `PassContext` with the options' level.
     """
-    lanes = options.target.lanes(32)
     current = PassContext.current()
     context = PassContext(
         options.opt_level,
@@ -75,7 +80,7 @@ def optimise(module: IRModule, options: CompileOptions) -> IRModule:
         current.config,
     )
     with context:
-        return graph_pipeline(options.opt_level, lanes)(module)
+        return graph_pipeline(options.opt_level, options.target)(module)
 
 
 def lower(module: IRModule, options: CompileOptions) -> Lowered:
@@ -103,6 +108,16 @@ def lower(module: IRModule, options: CompileOptions) -> Lowered:
             for k, v in enumerate(program.outputs)
         ),
         arena_bytes=placement.arena_bytes,
+        work=_work(program, calls),
+    )
+
+
+def _work(program: Program, calls: Sequence[Kernel]) -> tuple[Work, ...]:
+    """What each step of a program, a call of one of `calls`, does."""
+    works = {k.name: kernel_work(k) for k in {k.name: k for k in calls}.values()}
+    return tuple(
+        replace(works[kernel.name], nodes=origins(step.source))
+        for step, kernel in zip(program.steps, calls, strict=True)
     )
 
 

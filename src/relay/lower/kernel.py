@@ -11,6 +11,7 @@ from relay.lower.translate import Translated, translate
 from relay.schedule import Schedule
 from relay.schedule.steps import Pack
 from relay.strategy import plan
+from relay.support.timing import stage
 from relay.target import Target
 
 
@@ -42,12 +43,14 @@ def make_kernel(name: str, source: Function, constant: Sequence[bool], target: T
 
     `constant` tells for every tensor of its parameters whether it is known at compile time.
     """
-    translated = translate(source)
-    loops = nest.build(name, translated.inputs, translated.outputs)
+    with stage("lowering"):
+        translated = translate(source)
+        loops = nest.build(name, translated.inputs, translated.outputs)
     known = [*constant, *(True for _ in translated.constants)]
     names = frozenset(b.name for b, k in zip(loops.params, known, strict=False) if k)
-    schedule = plan(loops, target, names)
-    scheduled, packs = _take_out_packs(schedule, names)
+    with stage("scheduling"):
+        schedule = plan(loops, target, names)
+        scheduled, packs = _take_out_packs(schedule, names)
     return Kernel(name, source, translated, loops, schedule, scheduled, packs)
 
 

@@ -18,6 +18,7 @@ from relay.support.errors import InputError
 ArrayLike: TypeAlias = npt.NDArray[np.generic] | NDArray | SupportsDLPack
 
 _MAIN = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+_PROFILED_MAIN = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ class Executable:
         self._arena = aligned_empty((max(1, arena_bytes),), "uint8")
         self._bound: list[npt.NDArray[np.generic] | None] = [None] * len(self.inputs)
         self._own: list[npt.NDArray[np.generic] | None] = [None] * len(self.inputs)
-        self._results = [aligned_empty(s.shape, s.dtype) for s in self.outputs]
+        self._results = [_empty(spec) for spec in self.outputs]
         self._input_addresses = (ctypes.c_void_p * max(1, len(self.inputs)))()
-        self._output_addresses = _addresses(self._results)
+        self._output_addresses = _addresses([r.numpy() for r in self._results])
         constants_table = self._constant_addresses = _addresses(self._constants)
         self._args = (
             ctypes.addressof(self._input_addresses),
@@ -94,12 +95,14 @@ class Executable:
         """
         index = self._index(key)
         spec = self.inputs[index]
-        array = _as_numpy(value, spec)
+        array = value if type(value) is np.ndarray else _as_numpy(value, spec)
         if array.shape != spec.shape or array.dtype != self._storage[index]:
             raise InputError(
                 f"input {spec.name!r} expects {spec.dtype}{list(spec.shape)}, "
                 f"not {array.dtype}{list(array.shape)}"
             )
+        if array is self._bound[index]:
+            return  # its memory is known, and cannot move while it is referred to here
         with self._lock:
             address = array.ctypes.data
             if address % ALIGNMENT or not array.flags.c_contiguous:
@@ -127,17 +130,31 @@ class Executable:
     def run(self) -> None:
         """Run the graph on the inputs that are set. Raises `InputError` when one is missing."""
         if self._unbound:
-            missing = ", ".join(str(self.inputs[i]) for i in sorted(self._unbound))
-            raise InputError(f"these inputs have no value yet: {missing}")
+            raise self._incomplete()
         ensure_started()
         with self._lock:
             self._main(*self._args)
+
+    def run_profiled(self, entry: int, stamps: npt.NDArray[np.int64]) -> None:
+        """Run like `run`, by another entry that writes times to `stamps`.
+
+        `entry` is the address of ``void main(inputs, outputs, constants, arena, stamps)``.
+        """
+        if self._unbound:
+            raise self._incomplete()
+        ensure_started()
+        with self._lock:
+            _PROFILED_MAIN(entry)(*self._args, stamps.ctypes.data)
+
+    def _incomplete(self) -> InputError:
+        missing = ", ".join(str(self.inputs[i]) for i in sorted(self._unbound))
+        return InputError(f"these inputs have no value yet: {missing}")
 
     def output(self, index: int) -> NDArray:
         """Output `index` of the last run. The next `run` overwrites it."""
         if not 0 <= index < len(self.outputs):
             raise InputError(f"there is no output {index}; there are {len(self.outputs)} outputs")
-        return NDArray(self._results[index], self.outputs[index].dtype)
+        return self._results[index]
 
     def __call__(self, *values: ArrayLike) -> list[NDArray]:
         """Set all inputs in order, run, and return the outputs in memory of their own."""
@@ -147,15 +164,11 @@ class Executable:
             for index, value in enumerate(values):
                 self.set_input(index, value)
             self.run()
-            results = [
-                NDArray(array, spec.dtype)
-                for array, spec in zip(self._results, self.outputs, strict=True)
-            ]
+            results = self._results
             # The caller keeps these; the next run writes elsewhere.
-            for index, spec in enumerate(self.outputs):
-                fresh = aligned_empty(spec.shape, spec.dtype)
-                self._results[index] = fresh
-                self._output_addresses[index] = fresh.ctypes.data
+            self._results = [_empty(spec) for spec in self.outputs]
+            for index, fresh in enumerate(self._results):
+                self._output_addresses[index] = fresh.numpy().ctypes.data
         return results
 
 
@@ -175,6 +188,10 @@ def _as_numpy(value: object, spec: TensorSpec) -> npt.NDArray[np.generic]:
             f"a {type(value).__name__}; np.asarray(value, {spec.dtype!r}) makes one"
         )
     return from_dlpack(value).numpy()
+
+
+def _empty(spec: TensorSpec) -> NDArray:
+    return NDArray(aligned_empty(spec.shape, spec.dtype), spec.dtype)
 
 
 def _aligned_copy(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from relay.codegen.llvm.builder import Module
 from relay.codegen.llvm.host import host_target, target_machine
-from relay.codegen.llvm.kernel import PARALLEL_FOR, write_kernel
+from relay.codegen.llvm.kernel import write_kernel
 from relay.codegen.llvm.objects import cache_key, cache_read, cache_write
+from relay.codegen.llvm.support import KERNEL_SYMBOLS, support_text
 from relay.codegen.llvm.support import SYMBOLS as SUPPORT_SYMBOLS
-from relay.codegen.llvm.support import support_text
 from relay.loop.ir import Func
 from relay.runtime.threads import Pool, ensure_started, install
 from relay.support.errors import InternalError
+from relay.support.timing import stage
 from relay.target import Target
 
 _LEVEL = 2
@@ -31,10 +32,11 @@ _LEVEL = 2
 
 def llvm_text(funcs: Sequence[Func], target: Target) -> str:
     """The LLVM IR of kernels, before optimisation."""
-    module = Module(target)
-    for func in funcs:
-        write_kernel(module, func)
-    return str(module)
+    with stage("code generation"):
+        module = Module(target)
+        for func in funcs:
+            write_kernel(module, func)
+        return str(module)
 
 
 def optimised(text: str, target: Target) -> llvm.ModuleRef:
@@ -57,7 +59,8 @@ def optimised(text: str, target: Target) -> llvm.ModuleRef:
 
 def object_code(text: str, target: Target) -> bytes:
     """The object file for a module of LLVM IR text."""
-    return bytes(target_machine(target).emit_object(optimised(text, target)))
+    with stage("LLVM"):
+        return bytes(target_machine(target).emit_object(optimised(text, target)))
 
 
 def assembly_text(funcs: Sequence[Func], target: Target) -> str:
@@ -184,8 +187,9 @@ _forever: list[Library] = []
 
 
 def default_imports() -> dict[str, int]:
-    """Addresses of what kernels call: the thread pool and the C mathematics library."""
-    return {**_c_library(), PARALLEL_FOR: thread_pool().parallel_for}
+    """Addresses of what kernels call: the support code and the C mathematics library."""
+    support = thread_pool().addresses
+    return {**_c_library(), **{name: support[name] for name in KERNEL_SYMBOLS}}
 
 
 def run_func(

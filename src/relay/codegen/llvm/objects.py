@@ -34,12 +34,12 @@ class _Counter:
     written = 0
 
 
-def directory() -> Path | None:
-    """Where objects are kept; None where the cache is turned off."""
+def directory(kind: str = "objects") -> Path | None:
+    """Where objects, or what else is called `kind`, are kept; None where the cache is off."""
     if os.environ.get("RELAY_CACHE", "").lower() in ("off", "0", "no"):
         return None
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "relay" / "objects"
+    return (Path(base) if base else Path.home() / ".cache") / "relay" / kind
 
 
 @cache
