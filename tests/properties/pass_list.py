@@ -4,6 +4,7 @@ import inspect
 from dataclasses import MISSING, fields, is_dataclass
 
 import relay.transform
+from relay.target import Target
 from relay.transform import (
     ConvertLayout,
     DeadCodeElimination,
@@ -15,6 +16,7 @@ from relay.transform import (
     Pass,
     SimplifyInference,
     SplitArgs,
+    UseWinograd,
 )
 
 #: Passes that are not tried with their defaults, and why.
@@ -29,6 +31,7 @@ LEFT_OUT = {
     "Pass": "a base class",
     "Sequential": "runs the others",
     "SplitArgs": "needs a number; tried with one below",
+    "UseWinograd": "needs a target; tried with one below",
     "ToMixedPrecision": "computes in float16 by contract, far from 1e-4",
 }
 
@@ -62,4 +65,5 @@ PASSES: dict[str, Pass] = {
     "PartialEvaluate fuel": PartialEvaluate(fuel=5),
     "SimplifyInference rows": SimplifyInference(expand_norms=not SimplifyInference().expand_norms),
     "SplitArgs 4": SplitArgs(4),
+    "UseWinograd": UseWinograd(Target("x86_64", "x86-64", ("sse2",))),
 }

@@ -219,3 +219,11 @@ def test_deep_chain():
     for _ in range(5000):
         y = make("nn.relu", y)
     assert data_transforms(y) == 2
+
+
+def test_single_elements_keep_the_layout_that_they_are_said_to_have():
+    """What has one element is broadcast as it is, but not where the result has one element too."""
+    mean = make("mean", conv(X, groups=16), keepdims=True)
+    body = make("abs", add(mean, mean))
+    assert run_pass(ALTER, body).checked_type == body.checked_type
+    assert data_transforms(body) == 2  # into blocks, and back at the end

@@ -85,9 +85,19 @@ def typed_with(func: Function, module: IRModule) -> tuple[Function, IRModule]:
 
 
 def unused_name(wanted: str, taken: Container[str]) -> str:
-    """`wanted`, with the first number that makes it none of `taken` where it is one."""
-    name, count = wanted, 0
-    while name in taken:
-        count += 1
-        name = f"{wanted}_{count}"
-    return name
+    """`wanted`, with a number that makes it none of `taken` where it is one.
+
+    Numbers up to there are mostly taken; they are searched by bisection, as there may be many.
+    """
+    if wanted not in taken:
+        return wanted
+    used, free = 0, 1
+    while f"{wanted}_{free}" in taken:
+        used, free = free, 2 * free
+    while free - used > 1:
+        middle = (used + free) // 2
+        if f"{wanted}_{middle}" in taken:
+            used = middle
+        else:
+            free = middle
+    return f"{wanted}_{free}"

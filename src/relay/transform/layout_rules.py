@@ -85,7 +85,8 @@ def _broadcast(
         return None
     inputs: list[LayoutChange | None] = []
     for tensor in tensors:
-        if all(size == 1 for size in tensor.shape) and len(tensor.shape) <= change.target.rank:
+        single = all(size == 1 for size in tensor.shape) and tensor.shape != result.shape
+        if single and len(tensor.shape) <= change.target.rank:
             inputs.append(None)
             continue
         shape = (*(1,) * (change.source.rank - len(tensor.shape)), *tensor.shape)

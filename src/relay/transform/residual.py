@@ -1,7 +1,7 @@
 """What a partial evaluator knows of values, and the program that it leaves."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from relay.ir.adt import Constructor
@@ -59,22 +59,55 @@ class Part:
         return self.dynamic if isinstance(self.dynamic, Constant) else None
 
 
-@dataclass(eq=False)
 class Environment:
-    """The values of variables and type variables in one activation of a function."""
+    """The values of variables and type variables in one activation of a function, or one scope.
 
-    values: dict[Var, Part] = field(default_factory=dict)
-    types: dict[TypeVar, Type] = field(default_factory=dict)
-    outer: "Environment | None" = None
+    Environments within each other share one table of who binds a variable; a value is looked up
+    among those few, not scope by scope on the way out.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[Var, Part] | None = None,
+        types: Mapping[TypeVar, Type] | None = None,
+        outer: "Environment | None" = None,
+    ) -> None:
+        self.types = dict(types or {})
+        self.outer = outer
+        if outer is None:
+            self.depth = 0
+            self.jump = self
+            self._table: dict[Var, list[tuple[Environment, Part]]] = {}
+        else:
+            self.depth = outer.depth + 1
+            near, far = outer.jump, outer.jump.jump
+            self.jump = far if outer.depth - near.depth == near.depth - far.depth else outer
+            self._table = outer._table
+        self.bind(values or {})
+
+    def bind(self, values: Mapping[Var, Part]) -> None:
+        """Give variables their values here."""
+        for variable, part in values.items():
+            self._table.setdefault(variable, []).append((self, part))
 
     def lookup(self, variable: Var) -> Part | None:
         """The value of `variable`; None when it has none here."""
-        current: Environment | None = self
-        while current is not None:
-            if variable in current.values:
-                return current.values[variable]
-            current = current.outer
+        for environment, part in reversed(self._table.get(variable, ())):
+            if self._is_inside(environment):
+                return part
         return None
+
+    def _is_inside(self, other: "Environment") -> bool:
+        """Whether this is `other` or within it, in steps logarithmic in the depth.
+
+        (Myers, "An applicative random-access stack", 1983.)
+        """
+        current = self
+        while current.depth > other.depth:
+            closer = current.outer
+            assert closer is not None, "only the outermost environment has depth 0"
+            current = current.jump if current.jump.depth >= other.depth else closer
+        return current is other
 
 
 Builder: TypeAlias = Callable[[], Expr | Steps]

@@ -228,7 +228,7 @@ def test_mutated_bytecode_never_gets_further_than_an_error(executable: relay.vm.
             constants=executable.constants,
             constant_dtypes=executable.constant_dtypes,
             type_definitions=executable.type_definitions,
-            compilations=[],
+            specialising=executable.specialising,
             target=executable.target,
         )
         _run_for_a_while(mutant)

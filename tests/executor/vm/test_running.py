@@ -3,11 +3,13 @@
 import gc
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 import relay
+from relay.executor.vm.graphs import DynamicGraph
 from relay.support.errors import InputError, RelayError, UnsupportedError
 
 HEADER = '#[version = "0.0.5"]\n'
@@ -67,6 +69,50 @@ def test_compilations_are_listed_and_kept() -> None:
     for rows in (2, 3, 2, 3):
         vm.run(floats(rows, 3))
     assert events == ["Tensor[(2, 3), float32]", "Tensor[(3, 3), float32]"]
+
+
+def rows_of(vm: relay.vm.VirtualMachine, start: int = 0) -> list[int]:
+    """For how many rows graphs were compiled, from event number `start`."""
+    events = vm.executable.compilations[start:]
+    return [int(event.removeprefix("Tensor[(").split(",")[0]) for event in events]
+
+
+def test_what_was_used_last_is_kept() -> None:
+    vm = machine("def @main(%x: Tensor[(?, 3), float32]) { (exp(%x), 1) }")
+    assert vm.executable.specialisation_limit == 64
+    vm.executable.specialisation_limit = 2
+    for rows in (1, 2, 1, 3):  # 3 drives out 2
+        vm.run(floats(rows, 3))
+    assert rows_of(vm) == [1, 2, 3]
+    for rows in (1, 3, 2, 3, 1):
+        x = floats(rows, 3)
+        np.testing.assert_allclose(vm.run(x)[0].numpy(), np.exp(x), rtol=1e-5)
+    assert rows_of(vm, 3) == [2, 1]
+    vm.executable.specialisation_limit = 1  # from the next compilation on
+    vm.run(floats(3, 3))
+    assert rows_of(vm, 5) == []
+    for rows in (4, 3, 4, 4):
+        vm.run(floats(rows, 3))
+    assert rows_of(vm, 5) == [4, 3, 4]
+    with pytest.raises(InputError, match="one at least, found 0"):
+        vm.executable.specialisation_limit = 0
+
+
+def test_forgotten_code_is_freed() -> None:
+    vm = machine("def @main(%x: Tensor[(?, 3), float32]) { exp(%x) }")
+    vm.executable.specialisation_limit = 2
+    (graph,) = vm.executable.graphs
+    assert isinstance(graph, DynamicGraph)
+    results = []
+    libraries = []
+    for rows in range(1, 8):
+        results.append((rows, vm.run(np.zeros((rows, 3), np.float32))))
+        libraries.append(weakref.ref(list(graph.known.values())[-1].factory.library))
+    assert len(graph.known) == 2
+    gc.collect()
+    assert [library() is not None for library in libraries] == [False] * 5 + [True] * 2
+    for rows, result in results:  # their memory is their own
+        np.testing.assert_array_equal(result.numpy(), np.ones((rows, 3), np.float32))
 
 
 def test_a_loop_that_grows_a_tensor() -> None:
@@ -147,6 +193,35 @@ def test_threads_share_an_executable() -> None:
         thread.join()
     assert not wrong
     assert len(vm.executable.compilations) == 8
+
+
+def test_threads_drive_out_code_that_others_run() -> None:
+    vm = machine("""def @main(%x: Tensor[(?, 8), float32]) { nn.softmax(add(%x, %x)) }""")
+    vm.executable.specialisation_limit = 2
+    inputs = [floats(rows, 8) for rows in range(1, 5)]
+    expected = [result.numpy().copy() for result in map(vm.run, inputs)]
+    wrong: list[str] = []
+
+    def work(number: int) -> None:
+        for k in range(20):
+            which = (number + k) % 4
+            try:
+                if np.array_equal(vm.invoke("main", inputs[which]).numpy(), expected[which]):
+                    continue
+                wrong.append(f"thread {number}, run {k}")
+            except RelayError as error:
+                wrong.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    (graph,) = vm.executable.graphs
+    assert isinstance(graph, DynamicGraph)
+    assert len(graph.known) == 2
+    assert len(vm.executable.compilations) > 4
 
 
 def test_a_loop_needs_no_more_memory_than_a_step() -> None:

@@ -11,7 +11,7 @@ from relay.executor.build import as_module, bind_params, resolve_target
 from relay.executor.vm.compiler import compile_module
 from relay.executor.vm.convert import invoke
 from relay.executor.vm.executable import Signature, VMExecutable, missing_arguments
-from relay.executor.vm.graphs import DynamicGraph, Graph, compile_graph, is_static
+from relay.executor.vm.graphs import DynamicGraph, Graph, Specialising, compile_graph, is_static
 from relay.executor.vm.machine import Engine
 from relay.executor.vm.normalize import normalize
 from relay.ir.expr import Expr, Function, GlobalVar, Var
@@ -20,6 +20,7 @@ from relay.runtime.device import Device
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError
 from relay.target import Target
+from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 
 
 def compile(  # noqa: A001 - the name Relay users know
@@ -28,22 +29,28 @@ def compile(  # noqa: A001 - the name Relay users know
     params: Mapping[str, NDArray | npt.NDArray[np.generic]] | None = None,
     specialise: bool = True,
 ) -> VMExecutable:
-    """Compile ``@main`` of `mod`, and what it calls, for the virtual machine.
+    """Compile `mod` for the virtual machine: ``@main``, other functions, and what they call.
 
-    With `specialise`, graphs of sizes unknown now are compiled when they first run, once for each
-    combination of sizes. Raises `TypeInferenceError` for an ill-typed program, and
-    `UnsupportedError` for operators that have no compiled form. (Relay: ``relay.vm.compile``.)
+    Compiled are all global functions that have one type, take and give no functions, and get by
+    with operators that have a compiled form. Others are where one of these calls them. What nobody
+    will ask for is dropped with `relay.transform.RemoveUnusedFunctions` beforehand.
+
+    With `specialise`, graphs of sizes unknown now are compiled when they run, for each combination
+    of sizes that they meet; `VMExecutable.specialisation_limit` says how many of these are kept.
+    Raises `TypeInferenceError` for an ill-typed program, and `UnsupportedError` for operators that
+    have no compiled form and that ``@main`` reaches.
+    (Relay: ``relay.vm.compile``.)
     """
     resolved = resolve_target(target)
     module = normalize(bind_params(as_module(mod), params))
     program = compile_module(module)
-    compilations: list[str] = []
+    specialising = Specialising(specialise)
     graphs: list[Graph | DynamicGraph] = []
     for function in program.graphs:
         if is_static(function):
             graphs.append(compile_graph(function, resolved))
         else:
-            graphs.append(DynamicGraph(function, resolved, compilations, specialise))
+            graphs.append(DynamicGraph(function, resolved, specialising))
     return VMExecutable(
         functions=tuple(program.functions),
         entries=program.entries,
@@ -52,7 +59,7 @@ def compile(  # noqa: A001 - the name Relay users know
         constants=tuple(c.data.numpy() for c in program.constants),
         constant_dtypes=tuple(c.data.dtype for c in program.constants),
         type_definitions=module.type_definitions,
-        compilations=compilations,
+        specialising=specialising,
         target=resolved,
     )
 
@@ -165,7 +172,8 @@ class VMExecutor:
         return self._callable(closed)(*values.values())
 
     def _callable(self, module: IRModule) -> Any:
-        machine = VirtualMachine(compile(module, self.target), self.device)
+        called = RemoveUnusedFunctions()(module)
+        machine = VirtualMachine(compile(called, self.target), self.device)
 
         def call(*arguments: Any, **named: Any) -> Any:
             """Call the function with arrays, by position or by name."""

@@ -5,11 +5,11 @@ into graphs, which go through the whole graph compiler; what is left is control 
 and references, which become instructions. Scopes are compiled with an explicit stack.
 """
 
-from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from relay.executor.vm.captures import Variables
 from relay.executor.vm.instructions import (
     AllocClosure,
     AllocData,
@@ -34,7 +34,8 @@ from relay.executor.vm.instructions import (
     VMFunction,
 )
 from relay.executor.vm.liveness import allocate
-from relay.executor.vm.normalize import check_operators, late_arguments
+from relay.executor.vm.operators import late_arguments
+from relay.executor.vm.segments import Segment, leaves
 from relay.ir import reference
 from relay.ir.adt import Constructor
 from relay.ir.expr import (
@@ -54,7 +55,7 @@ from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.patterns import Pattern, PatternConstructor, PatternTuple, PatternVar
 from relay.ir.types import GlobalTypeVar, TensorType, TupleType, Type
-from relay.ir.visit import free_vars, use_counts, used_children
+from relay.ir.visit import free_vars
 from relay.support.errors import InternalError, UnsupportedError
 
 _Steps: TypeAlias = "Generator[_Steps, None, None]"
@@ -75,11 +76,7 @@ class CompiledModule:
 
 
 def compile_module(module: IRModule) -> CompiledModule:
-    """The program of a module in A-normal form.
-
-    Raises `UnsupportedError` naming the operators that have no compiled form.
-    """
-    check_operators(module)
+    """The program of a module that `normalize` gives."""
     program = CompiledModule()
     program.constructors = [
         c for data in module.type_definitions.values() for c in data.constructors
@@ -94,7 +91,8 @@ def compile_module(module: IRModule) -> CompiledModule:
     shared = _Shared(program, numbers, tags, pending)
     for variable, function in module.functions.items():
         number = numbers[variable.name_hint]
-        pending.append(_FunctionCompiler(shared, number, variable.name_hint, function, ()))
+        scope = _Scope(variable.name_hint, Variables.of(function))
+        pending.append(_FunctionCompiler(shared, scope, number, scope.name, function, ()))
     while pending:
         pending.pop().run()
     return program
@@ -109,11 +107,13 @@ class _Shared:
     tags: Mapping[tuple[GlobalTypeVar, str], int]
     pending: "list[_FunctionCompiler]"
 
-    def add_function(self, name: str, function: Function, captured: Sequence[Var]) -> int:
-        """Number a local function, to be compiled later."""
+    def add_function(
+        self, scope: "_Scope", name: str, function: Function, captured: Sequence[Var]
+    ) -> int:
+        """Number a function inside of a global one, to be compiled later."""
         number = len(self.program.functions)
         self.program.functions.append(VMFunction(name, (), 0, ()))
-        self.pending.append(_FunctionCompiler(self, number, name, function, captured))
+        self.pending.append(_FunctionCompiler(self, scope, number, name, function, captured))
         return number
 
     def add_constant(self, constant: Constant) -> int:
@@ -131,11 +131,12 @@ class _Shared:
         return len(self.program.graphs) - 1
 
 
-@dataclass
-class _Segment:
-    """Operator calls in a row, that will become one graph."""
+@dataclass(frozen=True)
+class _Scope:
+    """The global function that a function is, or is inside of."""
 
-    bindings: dict[Var, Expr] = field(default_factory=dict)
+    name: str
+    variables: Variables
 
 
 class _FunctionCompiler:
@@ -144,12 +145,14 @@ class _FunctionCompiler:
     def __init__(
         self,
         shared: _Shared,
+        scope: _Scope,
         number: int,
         name: str,
         function: Function,
         captured: Sequence[Var],
     ) -> None:
         self.shared = shared
+        self.owner = scope
         self.number = number
         self.name = name
         self.function = function
@@ -157,8 +160,8 @@ class _FunctionCompiler:
         self.code: list[AnyInstruction] = []
         self.registers: dict[Expr, int] = {v: k for k, v in enumerate(self.params)}
         self.count = len(self.params)
-        self.segment = _Segment()
-        self.uses: Counter[Expr] = Counter(use_counts(function))
+        self.segment = Segment()
+        self.uses = scope.variables.uses
 
     def run(self) -> None:
         """Compile the body and store the function in the program."""
@@ -229,10 +232,10 @@ class _FunctionCompiler:
 
     def _flush(self) -> None:
         """End the segment: its bindings become one graph, whose results are used later."""
-        segment, self.segment = self.segment, _Segment()
+        segment, self.segment = self.segment, Segment()
         if not segment.bindings:
             return
-        tuples, results = self._results(segment)
+        tuples, results = segment.results(self.uses)
         if results:
             self._graph(segment, results)
         for variable in tuples:
@@ -242,25 +245,10 @@ class _FunctionCompiler:
             self.registers[variable] = self._fresh()
             self.code.append(AllocTuple(self.registers[variable], fields))
 
-    def _results(self, segment: _Segment) -> tuple[list[Var], list[Var]]:
-        """What is used after a segment: tuples made in it, and what its graph has to compute."""
-        inside: Counter[Expr] = Counter()
-        for value in segment.bindings.values():
-            inside.update(c for c in used_children(value) if isinstance(c, Var))
-        needed = [v for v in segment.bindings if self.uses[v] > inside[v]]
-        tuples = [v for v in needed if isinstance(segment.bindings[v], Tuple)]
-        # A tuple is put together outside: no tensor is copied because it is a part of it.
-        computed = dict.fromkeys(v for v in needed if v not in set(tuples))
-        for variable in tuples:
-            for atom in used_children(segment.bindings[variable]):
-                if isinstance(atom, Var) and atom in segment.bindings:
-                    computed.setdefault(atom)
-        return tuples, list(computed)
-
-    def _graph(self, segment: _Segment, results: Sequence[Var]) -> None:
+    def _graph(self, segment: Segment, results: Sequence[Var]) -> None:
         """One graph for a segment, and the instruction that runs it."""
-        leaves = [leaf for v in results for leaf in _leaves(v)]
-        body: Expr = leaves[0] if len(leaves) == 1 else Tuple(leaves)
+        outputs = [leaf for v in results for leaf in leaves(v)]
+        body: Expr = outputs[0] if len(outputs) == 1 else Tuple(outputs)
         for variable, value in reversed(segment.bindings.items()):
             body = Let(variable, value, body)
         params: list[Var] = []
@@ -272,7 +260,7 @@ class _FunctionCompiler:
                 params.append(free)
                 args.append(self._register(free))
         graph = self.shared.add_graph(Function(params, body))
-        dsts = tuple(self._fresh() for _ in leaves)
+        dsts = tuple(self._fresh() for _ in outputs)
         self.code.append(InvokeGraph(dsts, graph, tuple(args)))
         remaining = iter(dsts)
         for variable in results:
@@ -423,12 +411,12 @@ class _FunctionCompiler:
 
     def _closure(self, function: Function, dst: int, name: Var | None) -> None:
         """A local function: its free variables are captured; one that calls itself comes first."""
-        free = free_vars(function)
+        free = self.owner.variables.free[function]
         recursive = name is not None and name in free
         captured = [v for v in free if v is not name]
         params = [name, *captured] if name is not None and recursive else captured
-        label = f"{self.name}.{name.name_hint if name else 'fn'}"
-        number = self.shared.add_function(label, function, params)
+        label = f"{self.owner.name}.{name.name_hint if name else 'fn'}"
+        number = self.shared.add_function(self.owner, label, function, params)
         self.code.append(AllocClosure(dst, number, self._registers_of(captured), recursive))
 
     # ------------------------------------------------------------------ branches
@@ -490,11 +478,3 @@ class _FunctionCompiler:
                     self.code.append(GetField(inner[-1][1], register, index))
                 pending.extend(reversed(inner))
         return tests
-
-
-def _leaves(value: Expr) -> list[Expr]:
-    """The tensors of a value: itself, or the fields of the (nested) tuple that it is."""
-    if not isinstance(value.checked_type, TupleType):
-        return [value]
-    count = len(value.checked_type.fields)
-    return [leaf for k in range(count) for leaf in _leaves(TupleGetItem(value, k))]

@@ -14,7 +14,7 @@ from relay.codegen.llvm.jit import link
 from relay.executor.archive import check_host
 from relay.executor.graph import GraphFactory
 from relay.executor.vm.artifact import GraphRecord, ProgramArtifact, read, write
-from relay.executor.vm.graphs import DynamicGraph, Graph
+from relay.executor.vm.graphs import DynamicGraph, Graph, Specialising
 from relay.executor.vm.instructions import VMFunction
 from relay.executor.vm.text import Program, parse, program_text
 from relay.executor.vm.values import Tensor
@@ -55,8 +55,8 @@ class VMExecutable:
 
     `functions` are numbered; `entries` gives the numbers of the global ones by name. `constants`
     are arrays in aligned memory, `constant_dtypes` their data types. `constructors` are numbered
-    as they occur in `type_definitions`. `compilations` lists the shapes for which graphs were
-    compiled while the program ran.
+    as they occur in `type_definitions`. `specialising` is how graphs are compiled while the program
+    runs.
     """
 
     functions: tuple[VMFunction, ...]
@@ -66,7 +66,7 @@ class VMExecutable:
     constants: tuple[npt.NDArray[np.generic], ...]
     constant_dtypes: tuple[str, ...]
     type_definitions: Mapping[GlobalTypeVar, TypeData]
-    compilations: list[str]
+    specialising: Specialising
     target: Target
     constructors: tuple[Constructor, ...] = field(init=False)
     constant_values: list[Tensor] = field(init=False, repr=False)
@@ -94,6 +94,27 @@ class VMExecutable:
         )
 
     @property
+    def compilations(self) -> list[str]:
+        """The shapes for which graphs were compiled while the program ran, in order."""
+        return self.specialising.compilations
+
+    @property
+    def specialisation_limit(self) -> int:
+        """For how many combinations of sizes each graph keeps its code, by default 64.
+
+        Of more than that the one whose last use is longest ago is forgotten, and compiled again
+        when it is met again. May be set at any time; what is too many then goes when the graph is
+        compiled next. Is not saved. Setting raises `InputError` unless it is one at least.
+        """
+        return self.specialising.limit
+
+    @specialisation_limit.setter
+    def specialisation_limit(self, limit: int) -> None:
+        if limit < 1:
+            raise InputError(f"a limit of specialisations has to be one at least, found {limit}")
+        self.specialising.limit = limit
+
+    @property
     def globals(self) -> list[str]:
         """The names of the functions that can be invoked."""
         return list(self.entries)
@@ -112,7 +133,11 @@ class VMExecutable:
         found = self.signatures.get(name)
         if found is None:
             known = ", ".join(f"@{n}" for n in self.entries) or "none"
-            raise InputError(f"there is no function @{name}; the functions are: {known}")
+            raise InputError(
+                f"there is no function @{name}; the functions are: {known}. Polymorphic functions, "
+                "those that take or give functions, and those with operators that have no compiled "
+                "form are there only where another function calls them"
+            )
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -176,7 +201,7 @@ def _to_artifact(executable: VMExecutable) -> ProgramArtifact:
     places = [placed_constant(t.numpy()) for t in executable.constant_values]
     return ProgramArtifact(
         target=executable.target,
-        specialise=all(g.allowed for g in executable.graphs if isinstance(g, DynamicGraph)),
+        specialise=executable.specialising.allowed,
         bytecode=executable.bytecode,
         relay_text=_relay_text(executable),
         objects=tuple(zip(symbols, objects, strict=True)),
@@ -217,14 +242,12 @@ def load(path: str | os.PathLike[str]) -> VMExecutable:
 def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
     program = parse(artifact.bytecode)
     module = parse_relay(artifact.relay_text, "program.rly")
-    compilations: list[str] = []
+    specialising = Specialising(artifact.specialise)
     graphs: list[Graph | DynamicGraph] = []
     for number, record in enumerate(artifact.graphs):
         if record is None:
             function = module[f"graph_{number}"]
-            graphs.append(
-                DynamicGraph(function, artifact.target, compilations, artifact.specialise)
-            )
+            graphs.append(DynamicGraph(function, artifact.target, specialising))
         else:
             graphs.append(_linked(record, artifact))
     signatures = {}
@@ -242,7 +265,7 @@ def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
         constants=tuple(_stored_as(artifact.constants[k], dtype) for k, dtype in artifact.values),
         constant_dtypes=tuple(dtype for _, dtype in artifact.values),
         type_definitions=module.type_definitions,
-        compilations=compilations,
+        specialising=specialising,
         target=artifact.target,
     )
     if executable.program != program:

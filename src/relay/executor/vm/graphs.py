@@ -1,8 +1,9 @@
 """Graphs of the virtual machine: machine code, or functions to be specialised at run time.
 
 A graph whose shapes are all known is compiled ahead of time. One with sizes that are known only at
-run time is compiled when it first meets arguments of certain shapes, and kept: `compilations` lists
-every such event, and a program made with ``specialise=False`` refuses it.
+run time is compiled when it meets arguments of certain shapes. Of the code for different shapes it
+keeps what was used last. `Specialising.compilations` lists every such event, and a program made
+with ``specialise=False`` refuses it.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ from typing import TypeAlias
 from relay.codegen.llvm.entry import SYMBOL
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
-from relay.executor.vm.normalize import late_arguments
+from relay.executor.vm.operators import late_arguments
 from relay.executor.vm.values import Layout, Tensor, layout
 from relay.ir.expr import Call, Constant, Expr, Function, Let, Tuple, TupleGetItem, Var
 from relay.ir.module import IRModule
@@ -31,6 +32,7 @@ from relay.transform.infer_type import InferType
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 
 _Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+_Key: TypeAlias = tuple[_Shapes, tuple[bytes, ...]]
 _ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
 
@@ -84,6 +86,19 @@ def _shown(layouts: Sequence[Layout]) -> str:
 
 
 @dataclass
+class Specialising:
+    """How the dynamic graphs of a program are compiled while it runs, if that is `allowed`.
+
+    Each keeps its code for `limit` combinations of sizes. `compilations` lists the shapes of all
+    that was compiled, and of what was compiled once more.
+    """
+
+    allowed: bool = True
+    limit: int = 64
+    compilations: list[str] = field(default_factory=list)
+
+
+@dataclass
 class DynamicGraph:
     """A graph with sizes unknown until run time; compiled for each combination that it meets.
 
@@ -93,10 +108,13 @@ class DynamicGraph:
 
     function: Function
     target: Target
-    compilations: list[str]
-    allowed: bool = True
-    known: dict[tuple[_Shapes, tuple[bytes, ...]], Graph] = field(default_factory=dict)
+    specialising: Specialising = field(default_factory=Specialising)
+    known: dict[_Key, Graph] = field(default_factory=dict)
+    """What is compiled; what was used last comes last."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while `known` changes."""
+    compiling: threading.Lock = field(default_factory=threading.Lock)
+    """Held while code is made, so that no two threads make the same."""
     late: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,20 +129,37 @@ class DynamicGraph:
         return len(self.function.params), len(results)
 
     def specialise(self, arguments: Sequence[Tensor]) -> Graph:
-        """The machine code for the shapes of `arguments`, compiled unless they have been met.
+        """The machine code for the shapes of `arguments`, compiled unless it is there.
 
         Raises `UnsupportedError` where that is not allowed or not possible, and `InputError` for
         arguments that the graph does not take.
         """
         shapes = tuple([a.layout.shape for a in arguments])
         values = tuple([arguments[k].numpy().tobytes() for k in self.late])
-        graph = self.known.get((shapes, values))
+        key = (shapes, values)
+        graph = self._used(key)
         if graph is None:
-            with self.lock:
-                graph = self.known.get((shapes, values))
+            with self.compiling:
+                graph = self._used(key)  # another thread may have waited for the same
                 if graph is None:
-                    graph = self.known[shapes, values] = self._compile(shapes, arguments)
+                    graph = self._compile(shapes, arguments)
+                    self._keep(key, graph)
         return graph.specialise(arguments)
+
+    def _used(self, key: _Key) -> Graph | None:
+        """The code for `key`, if it is there; it is the last to be forgotten from now on."""
+        with self.lock:
+            graph = self.known.pop(key, None)
+            if graph is not None:
+                self.known[key] = graph
+            return graph
+
+    def _keep(self, key: _Key, graph: Graph) -> None:
+        """Keep `graph`, and forget what is too much; who runs that has it until it ends."""
+        with self.lock:
+            self.known[key] = graph
+            while len(self.known) > self.specialising.limit:
+                del self.known[next(iter(self.known))]
 
     def _compile(self, shapes: _Shapes, arguments: Sequence[Tensor]) -> Graph:
         types = flatten_tensor_types(Tuple(self.function.params).checked_type)
@@ -135,7 +170,7 @@ class DynamicGraph:
             for p, shape, type_ in zip(self.function.params, shapes, types, strict=True)
         ]
         shown = ", ".join(str(v.type_annotation) for v in concrete)
-        if not self.allowed:
+        if not self.specialising.allowed:
             raise UnsupportedError(
                 f"a graph has to be compiled for arguments ({shown}), but this program was made "
                 "with specialise=False"
@@ -150,7 +185,7 @@ class DynamicGraph:
             raise type(error)(
                 f"a graph cannot be compiled for arguments ({shown}): {error.message}"
             ) from error
-        self.compilations.append(shown)
+        self.specialising.compilations.append(shown)
         return graph
 
 
