@@ -13,6 +13,7 @@ from op import (
     records_gradient,
     records_late,
     records_marks,
+    records_more,
     records_nn,
 )
 from op.record import Array, Record, Value
@@ -34,12 +35,13 @@ RECORDS: list[Record] = [
     *records_edges.RECORDS,
     *records_late.RECORDS,
     *records_marks.RECORDS,
+    *records_more.RECORDS,
 ]
 
 NARROW = compiled.narrow_targets()
 
 #: Operators without a record, and why.
-EXEMPT: dict[str, str] = {**records.EXEMPT, **records_nn.EXEMPT}
+EXEMPT: dict[str, str] = {**records.EXEMPT, **records_nn.EXEMPT, **records_more.EXEMPT}
 
 
 def unless_skipped(record: Record, check: str) -> None:
@@ -109,7 +111,7 @@ def test_compute(record: Record) -> None:
     assert_close(record, found, expected_of(record))
 
 
-@pytest.mark.parametrize("record", records.RECORDS, ids=str)
+@pytest.mark.parametrize("record", [*records.RECORDS, *records_more.RECORDS], ids=str)
 def test_compute_symbolic(record: Record) -> None:
     """The tensor expression of a program whose sizes are known only at run time."""
     unless_skipped(record, "infer_any")
@@ -165,7 +167,13 @@ def test_compiled_for_older_machines(record: Record, target: Target) -> None:
     check_compiled(record, target)
 
 
-SMOOTH = [*records.RECORDS, *records_late.RECORDS, *records_nn.RECORDS, *records_gradient.RECORDS]
+SMOOTH = [
+    *records.RECORDS,
+    *records_late.RECORDS,
+    *records_nn.RECORDS,
+    *records_gradient.RECORDS,
+    *records_more.RECORDS,
+]
 
 
 @pytest.mark.parametrize("record", SMOOTH, ids=str)

@@ -43,7 +43,31 @@ class CompilerEnd(_Mark):
     compiler: str
 
 
+@operator("annotation.stop_fusion", inputs=("data",), pattern=Pattern.OPAQUE, level=10)
+class StopFusion(_Mark):
+    """`data`, computed by another kernel than what uses it: a border that `FuseOps` keeps."""
+
+
+@operator("annotation.checkpoint", inputs=("data",), pattern=Pattern.OPAQUE, level=10)
+class Checkpoint(_Mark):
+    """`data`, to be kept for the way back of a gradient; what leads to it is computed again there.
+
+    See `relay.transform.gradient`. `FuseOps` removes the mark.
+    """
+
+
 compiler_begin = function(CompilerBegin)
 compiler_end = function(CompilerEnd)
+stop_fusion = function(StopFusion)
+checkpoint = function(Checkpoint)
 
-__all__ = ["CompilerBegin", "CompilerEnd", "compiler_begin", "compiler_end"]
+__all__ = [
+    "Checkpoint",
+    "CompilerBegin",
+    "CompilerEnd",
+    "StopFusion",
+    "checkpoint",
+    "compiler_begin",
+    "compiler_end",
+    "stop_fusion",
+]

@@ -26,7 +26,7 @@ from relay.op.shapes import (
 from relay.support.errors import TypeInferenceError
 
 
-def _before(a: te.Expr, b: te.Expr, ascending: bool) -> te.Expr:
+def comes_before(a: te.Expr, b: te.Expr, ascending: bool) -> te.Expr:
     """Whether `a` must come before `b`; NaN counts as larger than every number."""
     low, high = (a, b) if ascending else (b, a)
     less = low < high
@@ -44,7 +44,7 @@ def sorted_positions(data: te.Tensor, axis: int, ascending: bool, name: str) -> 
     def place(*out: te.Expr) -> te.Expr:
         r = te.reduce_axis(size)
         mine, other = data(*out), data(*replaced(out, axis, r.var))
-        ahead, behind = _before(other, mine, ascending), _before(mine, other, ascending)
+        ahead, behind = comes_before(other, mine, ascending), comes_before(mine, other, ascending)
         tied = te.both(te.unary("not", behind), r.var < out[axis])
         return te.reduce_sum(te.cast(te.either(ahead, tied), te.INDEX), r)
 

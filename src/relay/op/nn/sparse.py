@@ -1,0 +1,456 @@
+"""Products with sparse matrices, which are kept row by row.
+
+A matrix is three tensors: values, their columns, and where in both each row begins and ends
+(``indptr``, of one number more than there are rows). In the blocked form a value is a block (rows,
+columns) and all positions count blocks. No place may be named twice. Positions that lie outside are
+an error in the interpreter; compiled code reads the nearest.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from relay import te
+from relay.ir.expr import Expr, Tuple
+from relay.ir.op import Array, Gradients, Operator, Pattern, operator
+from relay.ir.types import Any, Dim, TensorType, TupleType, Type
+from relay.op.functions import Argument, TupleWrapper, as_argument
+from relay.op.gradients import (
+    field,
+    known_shape,
+    make,
+    matrix_of,
+    number,
+    permuted,
+    reshaped,
+)
+from relay.op.nn.common import dims_agree
+from relay.op.shapes import expect_kind, expect_same_dtype, unify_dim
+from relay.op.tensor.index import inside
+from relay.support.errors import InputError, TypeInferenceError
+
+_PARTS = ("sparse_data", "sparse_indices", "sparse_indptr")
+
+
+def _matrix(name: str, data: Type, indices: Type, indptr: Type, blocks: bool) -> TensorType:
+    """The type of the values of a sparse matrix, which is checked."""
+    values = expect_kind(name, _PARTS[0], data, "number")
+    columns = expect_kind(name, _PARTS[1], indices, "integer")
+    starts = expect_kind(name, _PARTS[2], indptr, "integer")
+    ranks = (1, 3) if blocks else (1,)
+    fits = len(values.shape) in ranks and len(columns.shape) == len(starts.shape) == 1
+    if not fits or starts.shape[0] == 0:
+        form = "a vector or blocks (values, rows, columns)" if blocks else "a vector"
+        raise TypeInferenceError(
+            f"{name}: expected {form} of values, their columns, and where the rows begin, found "
+            f"{values}, {columns} and {starts}"
+        )
+    unify_dim(name, values.shape[0], columns.shape[0], "the numbers of values and of columns")
+    return values
+
+
+def _rows(values: TensorType, starts: Type) -> Dim:
+    """How many rows a sparse matrix has."""
+    assert isinstance(starts, TensorType)
+    count = starts.shape[0]
+    height = values.shape[1] if len(values.shape) == 3 else 1
+    if isinstance(count, int) and isinstance(height, int):
+        return (count - 1) * height
+    return Any()
+
+
+class _Rows:
+    """A sparse matrix in tensor expressions: its values, row by row."""
+
+    def __init__(self, data: te.Tensor, indices: te.Tensor, indptr: te.Tensor) -> None:
+        self.data, self.indices, self.indptr = data, indices, indptr
+        self.height, self.width = data.shape[1:] if data.ndim == 3 else (1, 1)
+        self.rows = (te.as_expr(indptr.shape[0], te.INDEX) - 1) * self.height
+
+    def longest(self, columns: te.Dim) -> te.Expr:
+        """How many values (or blocks) a row may have: no column is named twice."""
+        per_row = te.as_expr(columns, te.INDEX) // self.width
+        return te.minimum(per_row, te.as_expr(self.data.shape[0], te.INDEX))
+
+    def at(self, row: te.Expr, k: te.Expr, part: te.Expr) -> tuple[te.Expr, te.Expr, te.Expr]:
+        """Value `k` of a row: whether there is one, its column and it; of a block, the `part`."""
+        block = row // self.height
+        place = te.cast(self.indptr(block), te.INDEX) + k
+        known = te.both(place >= 0, place < te.cast(self.indptr(block + 1), te.INDEX))
+        place = inside(place, self.data.shape[0])
+        column = te.cast(self.indices(place), te.INDEX) * self.width + part
+        within = (row % self.height, part) if self.data.ndim == 3 else ()
+        return known, column, self.data(place, *within)
+
+
+def _dense(name: str, data: Array, indices: Array, indptr: Array, columns: int) -> Array:
+    """A sparse matrix with all its zeros."""
+    blocks = data if data.ndim == 3 else data[:, None, None]
+    height, width = blocks.shape[1:]
+    starts, places = indptr.astype("int64"), indices.astype("int64")
+    if starts[0] < 0 or starts[-1] > len(blocks) or np.any(np.diff(starts) < 0):
+        raise InputError(f"{name}: rows begin at {indptr.tolist()}, but values are {len(blocks)}")
+    if np.any((places < 0) | ((places + 1) * width > columns)):
+        raise InputError(f"{name}: a column is outside 0 .. {columns // width - 1}")
+    result = np.zeros(((len(starts) - 1) * height, columns), data.dtype)
+    for row in range(len(starts) - 1):
+        found = places[starts[row] : starts[row + 1]]
+        if len(set(found.tolist())) != len(found):
+            raise InputError(f"{name}: row {row} has a column twice: {found.tolist()}")
+        for k, column in enumerate(found, start=int(starts[row])):
+            result[row * height : (row + 1) * height, column * width : (column + 1) * width] = (
+                blocks[k]
+            )
+    return result
+
+
+def _values_at(name: str, matrix: Expr, data: Expr, indices: Expr, indptr: Expr) -> Expr:
+    """The values (or blocks) of a dense `matrix` at the places of a sparse one."""
+    shape, sizes = known_shape(name, data), known_shape(name, matrix)
+    numbers = make("arange", start=0, stop=shape[0], step=1, dtype="int64")
+    begun = make(
+        "searchsorted", make("cast", indptr, dtype="int64"), numbers, right=True, dtype="int64"
+    )
+    rows = begun - number(1, begun)
+    places = make("stack", Tuple([rows, make("cast", indices, dtype="int64")]), axis=0)
+    if len(shape) == 1:
+        return make("gather_nd", matrix, places)
+    height, width = shape[1:]
+    split = (sizes[0] // height, height, sizes[1] // width, width)
+    blocks = permuted(reshaped(matrix, split), (0, 2, 1, 3))
+    return make("gather_nd", blocks, places)
+
+
+@operator(
+    "nn.sparse_dense",
+    inputs=("dense_data", *_PARTS),
+    pattern=Pattern.OUT_ELEMWISE_FUSABLE,
+    level=1,
+)
+class SparseDense(Operator):
+    """``dense @ sparse.T``, or ``sparse @ dense.T`` with `sparse_lhs`; see `relay.op.nn.sparse`."""
+
+    sparse_lhs: bool = False
+
+    def infer(
+        self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
+    ) -> Type:
+        x = expect_kind(self.name, "dense_data", dense_data, "number")
+        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
+        expect_same_dtype(self.name, x, values)
+        if len(x.shape) != 2:
+            raise TypeInferenceError(f"{self.name}: expected a matrix, found {x}")
+        width = values.shape[2] if len(values.shape) == 3 else 1
+        size = x.shape[1]
+        if isinstance(size, int) and isinstance(width, int) and (width == 0 or size % width):
+            raise TypeInferenceError(
+                f"{self.name}: {size} columns are no multiple of those of a block, {width}"
+            )
+        rows = _rows(values, sparse_indptr)
+        shape = (rows, x.shape[0]) if self.sparse_lhs else (x.shape[0], rows)
+        return TensorType(shape, x.dtype)
+
+    def compute(
+        self,
+        dense_data: te.Tensor,
+        sparse_data: te.Tensor,
+        sparse_indices: te.Tensor,
+        sparse_indptr: te.Tensor,
+    ) -> te.Tensor:
+        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
+        zero = te.const(0, dense_data.dtype)
+
+        def element(i: te.Var, j: te.Var) -> te.Expr:
+            row, line = (i, j) if self.sparse_lhs else (j, i)
+            k = te.reduce_axis(matrix.longest(dense_data.shape[1]), "k")
+            part = te.reduce_axis(matrix.width, "part")
+            known, column, value = matrix.at(row, k.var, part.var)
+            product = value * dense_data(line, inside(column, dense_data.shape[1]))
+            return te.reduce_sum(te.select(known, product, zero), (k, part))
+
+        lines = dense_data.shape[0]
+        shape = (matrix.rows, lines) if self.sparse_lhs else (lines, matrix.rows)
+        return te.compute(shape, element, "sparse_dense")
+
+    def reference(
+        self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
+    ) -> Array:
+        parts = (sparse_data, sparse_indices, sparse_indptr)
+        matrix = _dense(self.name, *parts, dense_data.shape[1])
+        product = matrix @ dense_data.T if self.sparse_lhs else dense_data @ matrix.T
+        return np.asarray(product, dtype=dense_data.dtype)
+
+    def gradient(
+        self, grad: Expr, result: Expr, dense: Expr, data: Expr, indices: Expr, indptr: Expr
+    ) -> Gradients:
+        columns = known_shape(self.name, dense)[1]
+        lines = permuted(grad, (1, 0)) if self.sparse_lhs else grad
+        unit = matrix_of(np.eye(columns), dense)
+        turned = make(self.name, unit, data, indices, indptr)
+        of_matrix = make("nn.matmul", lines, dense, transpose_a=True)
+        values = _values_at(self.name, of_matrix, data, indices, indptr)
+        return make("nn.dense", lines, turned), values, None, None
+
+
+@operator("nn.sparse_add", inputs=("dense_data", *_PARTS), pattern=Pattern.OPAQUE, level=1)
+class SparseAdd(Operator):
+    """A matrix plus a sparse one of the same shape, not blocked; see `relay.op.nn.sparse`."""
+
+    def infer(
+        self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
+    ) -> Type:
+        x = expect_kind(self.name, "dense_data", dense_data, "number")
+        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=False)
+        expect_same_dtype(self.name, x, values)
+        if len(x.shape) != 2 or not dims_agree(x.shape[0], _rows(values, sparse_indptr)):
+            raise TypeInferenceError(
+                f"{self.name}: expected a matrix of as many rows as {sparse_indptr} says, found {x}"
+            )
+        return x
+
+    def compute(
+        self,
+        dense_data: te.Tensor,
+        sparse_data: te.Tensor,
+        sparse_indices: te.Tensor,
+        sparse_indptr: te.Tensor,
+    ) -> te.Tensor:
+        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
+        zero = te.const(0, dense_data.dtype)
+
+        def found(i: te.Var, j: te.Var) -> te.Expr:
+            k = te.reduce_axis(matrix.longest(dense_data.shape[1]), "k")
+            known, column, value = matrix.at(i, k.var, te.const(0))
+            return te.reduce_sum(te.select(te.both(known, te.equal(column, j)), value, zero), k)
+
+        added = te.compute(dense_data.shape, found, "sparse_values")
+        return te.compute(dense_data.shape, lambda *i: dense_data(*i) + added(*i), "sparse_add")
+
+    def reference(
+        self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
+    ) -> Array:
+        parts = (sparse_data, sparse_indices, sparse_indptr)
+        return np.asarray(dense_data + _dense(self.name, *parts, dense_data.shape[1]))
+
+    def gradient(
+        self, grad: Expr, result: Expr, dense: Expr, data: Expr, indices: Expr, indptr: Expr
+    ) -> Gradients:
+        return grad, _values_at(self.name, grad, data, indices, indptr), None, None
+
+
+@operator("nn.sparse_transpose", inputs=_PARTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
+class SparseTranspose(Operator):
+    """A square sparse matrix, not blocked, with rows and columns exchanged.
+
+    The result is a tuple of values, columns and row starts; rows are in ascending order.
+    """
+
+    def infer(self, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type) -> Type:
+        types = (sparse_data, sparse_indices, sparse_indptr)
+        _matrix(self.name, *types, blocks=False)
+        return TupleType(types)
+
+    def compute(
+        self, sparse_data: te.Tensor, sparse_indices: te.Tensor, sparse_indptr: te.Tensor
+    ) -> tuple[te.Tensor, ...]:
+        count, size = sparse_data.shape[0], sparse_indptr.shape[0]
+
+        def column(k: te.Expr) -> te.Expr:
+            return te.cast(sparse_indices(k), te.INDEX)
+
+        def row_of(k: te.Var) -> te.Expr:
+            n = te.reduce_axis(te.as_expr(size, te.INDEX) - 1, "n")
+            begun = te.cast(sparse_indptr(n.var + 1), te.INDEX) <= k
+            return te.reduce_sum(te.cast(begun, te.INDEX), n)
+
+        rows = te.compute((count,), row_of, "rows")
+
+        def moved(k: te.Var) -> te.Expr:
+            r = te.reduce_axis(count)
+            earlier = te.both(te.equal(column(r.var), column(k)), r.var < k)
+            ahead = te.either(column(r.var) < column(k), earlier)
+            return te.reduce_sum(te.cast(ahead, te.INDEX), r)
+
+        places = te.compute((count,), moved, "places")
+
+        def came(k: te.Var) -> te.Expr:
+            r = te.reduce_axis(count)
+            hit = te.equal(places(r.var), k)
+            return te.reduce_max(te.select(hit, r.var, te.const(0)), r)
+
+        origin = te.compute((count,), came, "origin")
+
+        def start(n: te.Var) -> te.Expr:
+            r = te.reduce_axis(count)
+            return te.reduce_sum(te.cast(column(r.var) < n, sparse_indptr.dtype), r)
+
+        values = te.compute((count,), lambda k: sparse_data(origin(k)), "values")
+        columns = te.compute(
+            (count,), lambda k: te.cast(rows(origin(k)), sparse_indices.dtype), "columns"
+        )
+        return values, columns, te.compute((size,), start, "starts")
+
+    def reference(
+        self, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
+    ) -> tuple[Array, Array, Array]:
+        size = len(sparse_indptr) - 1
+        _dense(self.name, sparse_data, sparse_indices, sparse_indptr, size)
+        rows = np.repeat(np.arange(size), np.diff(sparse_indptr))
+        order = np.argsort(sparse_indices, kind="stable")
+        starts = np.searchsorted(sparse_indices[order], np.arange(size + 1))
+        return (
+            sparse_data[order],
+            rows[order].astype(sparse_indices.dtype),
+            starts.astype(sparse_indptr.dtype),
+        )
+
+    def gradient(
+        self, grad: Expr, result: Expr, data: Expr, indices: Expr, indptr: Expr
+    ) -> Gradients:
+        order = make("argsort", indices, dtype="int64")
+        back = make("argsort", order, dtype="int64")
+        return make("take", field(grad, 0), back, axis=0), None, None
+
+
+@operator(
+    "nn.sparse_conv2d",
+    inputs=("dense_data", *_PARTS),
+    pattern=Pattern.OUT_ELEMWISE_FUSABLE,
+    level=1,
+)
+class SparseConv2D(Operator):
+    """Convolution without padding by a sparse weight, (out, height * width * in) as a matrix.
+
+    The data are (N, H, W, C) or, for windows of one pixel, (N, C, H, W); so is the result.
+    """
+
+    layout: str = "NHWC"
+    kernel_size: tuple[int, ...] = (1, 1)
+
+    missing: ClassVar[dict[str, str]] = {"gradient": "it is not derived; nn.conv2d has one"}
+
+    def __post_init__(self) -> None:
+        size = self.kernel_size
+        object.__setattr__(self, "kernel_size", tuple(size))
+        if len(size) != 2 or min(size) < 1 or self.layout not in ("NHWC", "NCHW"):
+            raise ValueError(f"expected a height and a width, NHWC or NCHW; found {size}")
+        if self.layout == "NCHW" and self.kernel_size != (1, 1):
+            raise ValueError(f"windows of {self.kernel_size} pixels need the layout NHWC")
+
+    def infer(
+        self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
+    ) -> Type:
+        x = expect_kind(self.name, "dense_data", dense_data, "number")
+        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
+        expect_same_dtype(self.name, x, values)
+        if len(x.shape) != 4:
+            raise TypeInferenceError(f"{self.name}: expected {self.layout}, found {x}")
+        shape = list(x.shape)
+        for size, axis in zip(self.kernel_size, self._spatial(), strict=True):
+            old = shape[axis]
+            if isinstance(old, int):
+                if old < size:
+                    raise TypeInferenceError(f"{self.name}: the window is larger than {x}")
+                shape[axis] = old - size + 1
+        shape[self.layout.index("C")] = _rows(values, sparse_indptr)
+        return TensorType(shape, x.dtype)
+
+    def _spatial(self) -> tuple[int, int]:
+        return self.layout.index("H"), self.layout.index("W")
+
+    def compute(
+        self,
+        dense_data: te.Tensor,
+        sparse_data: te.Tensor,
+        sparse_indices: te.Tensor,
+        sparse_indptr: te.Tensor,
+    ) -> te.Tensor:
+        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
+        zero = te.const(0, dense_data.dtype)
+        channel = self.layout.index("C")
+        depth = te.as_expr(dense_data.shape[channel], te.INDEX)
+        taps = self.kernel_size[0] * self.kernel_size[1]
+
+        def element(*i: te.Var) -> te.Expr:
+            k = te.reduce_axis(matrix.longest(depth * taps), "k")
+            part = te.reduce_axis(matrix.width, "part")
+            known, column, value = matrix.at(i[channel], k.var, part.var)
+            column = te.clamp(column, 0, depth * taps - 1)
+            source: list[te.Expr] = list(i)
+            tap, source[channel] = column // depth, column % depth
+            for axis, step in zip(
+                self._spatial(),
+                (tap // self.kernel_size[1], tap % self.kernel_size[1]),
+                strict=True,
+            ):
+                source[axis] = i[axis] + step
+            return te.reduce_sum(te.select(known, value * dense_data(*source), zero), (k, part))
+
+        shape: list[te.Dim] = list(dense_data.shape)
+        for size, axis in zip(self.kernel_size, self._spatial(), strict=True):
+            shape[axis] = dense_data.shape[axis] - (size - 1)
+        shape[channel] = matrix.rows
+        return te.compute(shape, element, "sparse_conv2d")
+
+    def reference(
+        self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
+    ) -> Array:
+        height, width = self.kernel_size
+        x = dense_data if self.layout == "NHWC" else dense_data.transpose(0, 2, 3, 1)
+        depth = x.shape[-1]
+        parts = (sparse_data, sparse_indices, sparse_indptr)
+        matrix = _dense(self.name, *parts, height * width * depth)
+        view = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))
+        weight = matrix.reshape(-1, height, width, depth)
+        result = np.einsum("nyxcrs,orsc->nyxo", view, weight)
+        result = result if self.layout == "NHWC" else result.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(result, dtype=dense_data.dtype)
+
+
+@runtime_checkable
+class _HasParts(Protocol):
+    """What has the parts of a sparse matrix as attributes, such as those of SciPy."""
+
+    @property
+    def data(self) -> Argument: ...
+    @property
+    def indices(self) -> Argument: ...
+    @property
+    def indptr(self) -> Argument: ...
+
+
+def _parts(matrix: object) -> tuple[Expr, Expr, Expr]:
+    """Values, columns and row starts from three of them or an object that has them."""
+    if isinstance(matrix, _HasParts):
+        found: Sequence[Argument] = (matrix.data, matrix.indices, matrix.indptr)
+    elif isinstance(matrix, list | tuple) and len(matrix) == 3:
+        found = matrix
+    else:
+        raise TypeInferenceError(
+            "a sparse matrix is values, their columns and where rows begin, or an object with the "
+            f"attributes data, indices and indptr; found {type(matrix).__name__}"
+        )
+    values, columns, starts = (as_argument(part) for part in found)
+    return values, columns, starts
+
+
+def sparse_dense(dense_mat: Expr, sparse_mat: object, sparse_lhs: bool = False) -> Expr:
+    """``dense @ sparse.T``, or ``sparse @ dense.T`` with `sparse_lhs`; see `SparseDense`.
+
+    A sparse matrix is a sequence of its values, columns and row starts, or has them as `data`,
+    `indices` and `indptr`.
+    """
+    if sparse_lhs and isinstance(dense_mat, _HasParts | list | tuple):
+        dense_mat, sparse_mat = as_argument(sparse_mat), dense_mat  # type: ignore[arg-type]
+    return SparseDense.call(dense_mat, *_parts(sparse_mat), sparse_lhs=sparse_lhs)
+
+
+def sparse_add(dense_mat: Expr, sparse_mat: object) -> Expr:
+    """A matrix plus a sparse one; see `SparseAdd` and `sparse_dense`."""
+    return SparseAdd.call(dense_mat, *_parts(sparse_mat))
+
+
+def sparse_transpose(x: object) -> TupleWrapper:
+    """Values, columns and row starts of a sparse matrix turned; see `SparseTranspose`."""
+    return TupleWrapper(SparseTranspose.call(*_parts(x)), 3)
