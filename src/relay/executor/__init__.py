@@ -9,6 +9,7 @@ from relay.ir.module import IRModule
 from relay.support.errors import RelayError
 
 if TYPE_CHECKING:
+    from relay.executor.calibration import get_calibration_data
     from relay.executor.graph import GraphFactory, GraphModule
     from relay.executor.graph_executor import GraphExecutor
     from relay.executor.interpreter import Interpreter
@@ -20,6 +21,7 @@ _LAZY: Final = {
     "GraphModule": "relay.executor.graph",
     "Interpreter": "relay.executor.interpreter",
     "VMExecutor": "relay.executor.vm",
+    "get_calibration_data": "relay.executor.calibration",
 }
 """Public name -> the module that has it."""
 
@@ -65,6 +67,7 @@ __all__ = [
     "Interpreter",
     "VMExecutor",
     "create_executor",
+    "get_calibration_data",
 ]
 
 

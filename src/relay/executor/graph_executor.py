@@ -1,19 +1,22 @@
 """The graph executor behind `relay.create_executor`: compile, then call like a Python function."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from relay.executor.build import bind_params, build
-from relay.executor.interpreter import Argument, bind_arguments
+from relay.executor.trace import At, Trace, chosen, with_results
+from relay.executor.values import Argument, bind_arguments
+from relay.infer import infer_types
 from relay.ir.expr import Expr, Function, GlobalVar, Var
 from relay.ir.module import IRModule
 from relay.ir.types import FuncType, TensorType, TupleType, Type
+from relay.ir.visit import post_order
 from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
-from relay.support.errors import InputError
+from relay.support.errors import InputError, UnsupportedError
 from relay.target import Target
 
 Result: TypeAlias = "NDArray | tuple[Result, ...]"
@@ -33,6 +36,7 @@ class CompiledFunction:
         device: Device,
         target: Target | str | None,
     ) -> None:
+        module = infer_types(module)  # the result's type is read off `main`
         self._module = build(module, target)["default"](device)
         main = module["main"]
         self._variables = main.params
@@ -80,17 +84,52 @@ class GraphExecutor:
 
         Raises what `relay.build` raises, and `InputError` for unfit values in `binds`.
         """
+        module, values = self._program(expr, binds)
+        compiled = self._compile(module)
+        return compiled if values is None else compiled(*values)
+
+    def trace(
+        self, at: At, expr: Expr | None = None, binds: Mapping[Var, Argument] | None = None
+    ) -> "Callable[..., Trace] | Trace":
+        """Like `evaluate`, but what comes back is a `Trace`: the result, and values on the way.
+
+        `at` chooses the expressions to note: expressions of the program, names of operators, or a
+        function that tells for each expression. They are further results of the program that is
+        compiled, so that nothing is fused across them: rounding may differ from `evaluate`'s.
+
+        Raises what `evaluate` raises, and `InputError` when `at` chooses nothing.
+        """
+        module, values = self._program(expr, binds)
+        main = module["main"]
+        nodes = chosen([main.body], at)
+        if any(isinstance(n, GlobalVar) and n.name_hint == "main" for n in post_order(main.body)):
+            raise UnsupportedError(
+                'this program is recursive; relay.create_executor("debug", mod).trace(...) runs it'
+            )
+        compiled = self._compile(module.with_function("main", with_results(main, nodes)))
+
+        def run(*args: Any, **kwargs: Any) -> Trace:
+            """Call the function with arrays, by position or by name."""
+            found = compiled(*args, **kwargs)
+            assert isinstance(found, tuple)
+            return Trace(found[0], tuple(zip(nodes, found[1:], strict=True)))
+
+        return run if values is None else run(*values)
+
+    def _program(
+        self, expr: Expr | None, binds: Mapping[Var, Argument] | None
+    ) -> tuple[IRModule, list[Argument] | None]:
+        """A module whose ``@main`` is `expr`; its arguments, where `expr` is not a function."""
         root = self.mod.get_global_var("main") if expr is None else expr
         if isinstance(root, GlobalVar):
             module = self.mod.with_function("main", self.mod[root])
             is_main = root.name_hint == "main"
-            return self._compile(bind_params(module, self.params if is_main else None))
+            return bind_params(module, self.params if is_main else None), None
         if isinstance(root, Function):
-            return self._compile(self.mod.with_function("main", root))
+            return self.mod.with_function("main", root), None
         values = dict(binds or {})
-        return self._compile(self.mod.with_function("main", Function(list(values), root)))(
-            *values.values()
-        )
+        module = self.mod.with_function("main", Function(list(values), root))
+        return module, list(values.values())
 
     def _compile(self, module: IRModule) -> CompiledFunction:
         return CompiledFunction(module, self.device, self.target)

@@ -4,14 +4,31 @@ It shares no code with the compiler, evaluates each expression once and only whe
 needed, and keeps its own stack, so that depth of a program is bounded by memory alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from relay import dtypes
+from relay.executor.debugging import pause
+from relay.executor.trace import At, Trace, chosen
+from relay.executor.values import (
+    Argument,
+    Callee,
+    Closure,
+    ConstructorValue,
+    Frame,
+    RefValue,
+    Value,
+    bind_arguments,
+    describe,
+    enter,
+    from_numpy,
+    to_numpy,
+    to_value,
+    type_of,
+)
 from relay.ir.adt import Constructor
 from relay.ir.expr import (
     Call,
@@ -26,7 +43,6 @@ from relay.ir.expr import (
     TupleGetItem,
     Var,
 )
-from relay.ir.expr import const as constant
 from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.op import Operator, attributes
@@ -38,63 +54,25 @@ from relay.ir.patterns import (
     PatternWildcard,
 )
 from relay.ir.reference import RefCreate, RefRead, RefWrite
-from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
+from relay.ir.types import TupleType, flatten_tensor_types
+from relay.op.debugging import Debug
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import InputError, InternalError, RelayError
+from relay.support.errors import InternalError, RelayError
 
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One activation of a function: the values found so far, and the frame it was defined in."""
-
-    values: "dict[Expr, Value]" = field(default_factory=dict)
-    outer: "Frame | None" = None
-
-
-@dataclass(frozen=True, eq=False)
-class Closure:
-    """A function together with the frame that its free variables live in."""
-
-    function: Function
-    frame: Frame
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ConstructorValue:
-    """What `constructor` makes of `fields`."""
-
-    constructor: Constructor
-    fields: "tuple[Value, ...]" = ()
-
-    @property
-    def tag(self) -> int:
-        """The number of the constructor."""
-        return self.constructor.tag
-
-    def __repr__(self) -> str:
-        # Only the outermost layer: a list may be long.
-        fields = ", ".join(
-            f"{f.constructor.name_hint}(..)" if isinstance(f, ConstructorValue) else repr(f)
-            for f in self.fields
-        )
-        return f"{self.constructor.name_hint}({fields})"
-
-
-@dataclass(eq=False)
-class RefValue:
-    """A reference: `value` is what it holds now."""
-
-    value: "Value"
-
-
-Value: TypeAlias = (
-    "NDArray | tuple[Value, ...] | Closure | Op | Constructor | ConstructorValue | RefValue"
-)
-Argument: TypeAlias = (
-    "NDArray | npt.ArrayLike | Constant | Sequence[Argument] | Closure | ConstructorValue"
-    " | RefValue"
-)
-Callee: TypeAlias = Callable[..., Any]
+__all__ = [
+    "Argument",
+    "Closure",
+    "ConstructorValue",
+    "Interpreter",
+    "Machine",
+    "RefValue",
+    "Value",
+    "apply_operator",
+    "bind_arguments",
+    "construct",
+    "matches",
+    "truth",
+]
 
 
 @dataclass(slots=True)
@@ -160,7 +138,7 @@ class Machine:
             case If():
                 if node.cond not in values:
                     return [_Task(node.cond, task.frame)]
-                chosen = node.true_branch if _truth(values[node.cond]) else node.false_branch
+                chosen = node.true_branch if truth(values[node.cond]) else node.false_branch
                 return self._forward(task, chosen)
             case Call():
                 return self._call(task, node)
@@ -187,19 +165,57 @@ class Machine:
             return waiting
         arguments = [values[a] for a in call.args]
         if isinstance(call.op, Op):
-            values[call] = apply_operator(call.attrs, arguments)
+            values[call] = self._apply(call.attrs, arguments)
             return []
         callee = values[call.op]
         if isinstance(callee, Op):
-            values[call] = apply_operator(callee.default_attrs(), arguments)
+            values[call] = self._apply(callee.default_attrs(), arguments)
             return []
         if isinstance(callee, Constructor):
             values[call] = construct(callee, arguments)
             return []
         if not isinstance(callee, Closure):
-            raise RelayError(f"expected a function to call, found {_describe(callee)}", call.span)
+            raise RelayError(f"expected a function to call, found {describe(callee)}", call.span)
         task.called = enter(callee, arguments)
         return [_Task(callee.function.body, task.called)]
+
+    def _apply(self, declaration: object, arguments: Sequence[Value]) -> Value:
+        if isinstance(declaration, Debug):
+            (value,) = arguments
+            pause(declaration, self.shown(value))
+            return value
+        return apply_operator(declaration, arguments)
+
+    def shown(self, value: Value, params: Mapping[str, Argument] | None = None) -> Any:
+        """`value` as users get it: a function as a Python function, with some `params` given."""
+        if isinstance(value, tuple):
+            return tuple(self.shown(f) for f in value)
+        if not isinstance(value, Closure):
+            return value
+        closure, given = value, params or {}
+
+        def run(*args: Argument, **kwargs: Argument) -> Any:
+            """Call the function with arrays, by position or by name."""
+            function = closure.function
+            frame = enter(closure, bind_arguments(function.params, args, {**given, **kwargs}))
+            return self.shown(self.run(function.body, frame))
+
+        return run
+
+
+class _Observer(Machine):
+    """A machine that notes the values of the expressions in `watched`, whenever it has one."""
+
+    def __init__(self, module: IRModule, watched: AbstractSet[Expr]) -> None:
+        super().__init__(module)
+        self.watched = watched
+        self.events: list[tuple[Expr, Any]] = []
+
+    def _step(self, task: _Task) -> list[_Task]:
+        waiting = super()._step(task)
+        if not waiting and task.node in self.watched:
+            self.events.append((task.node, self.shown(task.frame.values[task.node])))
+        return waiting
 
 
 def construct(constructor: Constructor, fields: Sequence[Value]) -> ConstructorValue:
@@ -219,7 +235,7 @@ def _chosen_clause(node: Match, values: "dict[Expr, Value]") -> Expr:
         if bound is not None:
             values.update(bound)
             return clause.rhs
-    raise RelayError(f"no clause of the match covers {_describe(value)}", node.span)
+    raise RelayError(f"no clause of the match covers {describe(value)}", node.span)
 
 
 def matches(pattern: Pattern, value: Value) -> dict[Expr, Value] | None:
@@ -235,27 +251,17 @@ def matches(pattern: Pattern, value: Value) -> dict[Expr, Value] | None:
                 pass
             case PatternConstructor(constructor=constructor, patterns=patterns):
                 if not isinstance(found, ConstructorValue):
-                    raise RelayError(
-                        f"expected a {constructor.belong_to}, found {_describe(found)}"
-                    )
+                    raise RelayError(f"expected a {constructor.belong_to}, found {describe(found)}")
                 if not constructor.same_as(found.constructor):
                     return None
                 stack.extend(zip(patterns, found.fields, strict=True))
             case PatternTuple(patterns=patterns):
                 if not isinstance(found, tuple) or len(found) != len(patterns):
-                    raise RelayError(f"expected a tuple to match, found {_describe(found)}")
+                    raise RelayError(f"expected a tuple to match, found {describe(found)}")
                 stack.extend(zip(patterns, found, strict=True))
             case _:
                 raise InternalError(f"the interpreter does not know {type(current).__name__}")
     return bound
-
-
-def enter(closure: Closure, arguments: Sequence[Value]) -> Frame:
-    """A frame in which the parameters of `closure` are bound to `arguments`."""
-    params = closure.function.params
-    if len(params) != len(arguments):
-        raise InputError(f"the function takes {len(params)} arguments, found {len(arguments)}")
-    return Frame(dict(zip(params, arguments, strict=True)), closure.frame)
 
 
 def _unfinished(nodes: Sequence[Expr], frame: Frame) -> list[_Task]:
@@ -276,7 +282,7 @@ def _project(node: Tuple | TupleGetItem, values: Mapping[Expr, Value]) -> Value:
         return tuple(values[f] for f in node.fields)
     found = values[node.tuple_value]
     if not isinstance(found, tuple):
-        raise RelayError(f"expected a tuple before .{node.index}, found {_describe(found)}")
+        raise RelayError(f"expected a tuple before .{node.index}, found {describe(found)}")
     return found[node.index]
 
 
@@ -285,38 +291,25 @@ def _reference(node: RefCreate | RefRead | RefWrite, values: Mapping[Expr, Value
         return RefValue(values[node.value])
     reference = values[node.ref]
     if not isinstance(reference, RefValue):
-        raise RelayError(f"expected a reference, found {_describe(reference)}", node.span)
+        raise RelayError(f"expected a reference, found {describe(reference)}", node.span)
     if isinstance(node, RefRead):
         return reference.value
     reference.value = values[node.value]
     return ()
 
 
-def _truth(value: Value) -> bool:
+def truth(value: Value) -> bool:
+    """The condition of an if as a bool; raises `RelayError` for anything but a scalar."""
     if not isinstance(value, NDArray) or value.shape != ():
-        raise RelayError(f"an if needs a scalar condition, found {_describe(value)}")
+        raise RelayError(f"an if needs a scalar condition, found {describe(value)}")
     return bool(value.numpy())
-
-
-def _describe(value: Value) -> str:
-    match value:
-        case NDArray():
-            return f"a tensor of shape {value.shape} and type {value.dtype}"
-        case tuple():
-            return f"a tuple of {len(value)} fields"
-        case ConstructorValue():
-            return f"a value of {value.constructor.name_hint}"
-        case RefValue():
-            return "a reference"
-        case _:
-            return "a function"
 
 
 def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
     """The result of an operator by its reference; ``bfloat16`` is computed in ``float32``."""
     assert isinstance(declaration, Operator)
     types = [type_of(a) for a in arguments]
-    result = declaration.reference(*(_to_numpy(a) for a in arguments))
+    result = declaration.reference(*(to_numpy(a) for a in arguments))
     narrow = "bfloat16" in attributes(declaration).values() or any(
         t.dtype == "bfloat16" for type_ in types for t in flatten_tensor_types(type_)
     )
@@ -327,39 +320,8 @@ def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
     declared = declaration.call_type(types)
     fields = flatten_tensor_types(declared)
     arrays = result if isinstance(result, tuple) else (result,)
-    found = tuple(_from_numpy(a, t.dtype) for a, t in zip(arrays, fields, strict=True))
+    found = tuple(from_numpy(a, t.dtype) for a, t in zip(arrays, fields, strict=True))
     return found if isinstance(declared, TupleType) else found[0]
-
-
-def type_of(value: Value) -> Type:
-    """The type of a tensor or of a tuple of tensors.
-
-    Raises `RelayError` for functions and the like, which no operator takes.
-    """
-    if isinstance(value, NDArray):
-        return TensorType(value.shape, value.dtype)
-    if isinstance(value, tuple):
-        return TupleType([type_of(f) for f in value])
-    raise RelayError(f"an operator takes tensors and tuples of them, found {_describe(value)}")
-
-
-def _to_numpy(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_to_numpy(f) for f in value)
-    assert isinstance(value, NDArray)
-    if value.dtype == "bfloat16":
-        return (value.numpy().astype("uint32") << 16).view("float32")
-    return value.numpy()
-
-
-def _from_numpy(array: npt.NDArray[Any], dtype: str) -> NDArray:
-    if dtype != "bfloat16":
-        return NDArray(np.asarray(array))
-    bits = np.ascontiguousarray(array, dtype="float32").reshape(np.shape(array)).view("uint32")
-    # To the nearest, ties to even; a NaN must not carry over into infinity.
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    kept = np.where(np.isnan(array), (bits >> 16) | 0x40, rounded)
-    return NDArray(np.asarray(kept, dtype="uint16"), "bfloat16")
 
 
 class Interpreter:
@@ -393,98 +355,43 @@ class Interpreter:
 
         Raises `RelayError` when a variable has no value, `InputError` for unfit arguments.
         """
-        root = self.mod.get_global_var("main") if expr is None else expr
-        bound: dict[Expr, Value] = {v: to_value(a, v) for v, a in (binds or {}).items()}
-        value = Machine(self.mod).run(root, Frame(bound))
-        is_main = isinstance(root, GlobalVar) and root.name_hint == "main"
-        return self._shown(value, self.params if is_main else {})
+        return self._evaluate(Machine(self.mod), self._root(expr), binds)
 
-    def _shown(self, value: Value, params: Mapping[str, Argument]) -> Any:
-        if isinstance(value, tuple):
-            return tuple(self._shown(f, {}) for f in value)
-        if isinstance(value, Closure):
-            return self._callable(value, params)
-        return value
+    def trace(
+        self,
+        at: At,
+        expr: Expr | None = None,
+        binds: Mapping[Var, Argument] | None = None,
+    ) -> Any:
+        """Like `evaluate`, but what comes back is a `Trace`: the result, and values on the way.
 
-    def _callable(self, closure: Closure, params: Mapping[str, Argument]) -> Callee:
-        variables = closure.function.params
+        `at` chooses the expressions to note: expressions of the program, names of operators, or a
+        function that tells for each expression. One that is evaluated several times, in a function
+        that is called several times, has several values. A function comes back as a Python function
+        whose result is a `Trace`.
 
-        def run(*args: Argument, **kwargs: Argument) -> Any:
+        Raises what `evaluate` raises, and `InputError` when `at` chooses nothing.
+        """
+        root = self._root(expr)
+        watched = frozenset(chosen([root, *self.mod.functions.values()], at))
+        observer = _Observer(self.mod, watched)
+        value = self._evaluate(observer, root, binds)
+        if not callable(value):
+            return Trace(value, tuple(observer.events))
+        call: Callee = value
+
+        def run(*args: Argument, **kwargs: Argument) -> Trace:
             """Call the function with arrays, by position or by name."""
-            named = {**params, **kwargs}
-            values = bind_arguments(variables, args, named)
-            frame = enter(closure, values)
-            return self._shown(Machine(self.mod).run(closure.function.body, frame), {})
+            observer.events = []
+            result = call(*args, **kwargs)
+            return Trace(result, tuple(observer.events))
 
         return run
 
+    def _root(self, expr: Expr | None) -> Expr:
+        return self.mod.get_global_var("main") if expr is None else expr
 
-def bind_arguments(
-    params: Sequence[Var], args: Sequence[Argument], named: Mapping[str, Argument]
-) -> list[Value]:
-    """One value a parameter: those of `named` by name, the others from `args` in order.
-
-    Raises `InputError` for missing, unknown and superfluous arguments, and for wrong types.
-    """
-    names = [p.name_hint for p in params]
-    unknown = sorted(set(named) - set(names))
-    if unknown:
-        raise InputError(
-            f"there is no parameter {', '.join(unknown)}; "
-            f"the function has {', '.join(names) or 'none'}"
-        )
-    open_params = [p for p in params if p.name_hint not in named]
-    if len(open_params) != len(args):
-        expected = ", ".join(p.name_hint for p in open_params) or "none"
-        raise InputError(f"expected {len(open_params)} inputs ({expected}), found {len(args)}")
-    given = dict(zip(open_params, args, strict=True))
-    return [to_value(given[p] if p in given else named[p.name_hint], p) for p in params]
-
-
-def to_value(argument: Argument, param: Var) -> Value:
-    """`argument` as a value for `param`.
-
-    Numbers and lists take the data type that the parameter declares; arrays must have it already.
-    Raises `InputError` naming the parameter, what is declared and what was found.
-    """
-    return _to_value(argument, param.type_annotation, param.name_hint)
-
-
-def _to_value(argument: Argument, declared: Type | None, name: str) -> Value:
-    if isinstance(argument, Closure | Op | Constructor | ConstructorValue | RefValue):
-        return argument
-    if isinstance(argument, Constant):
-        argument = argument.data
-    if isinstance(declared, TupleType):
-        if not isinstance(argument, list | tuple) or len(argument) != len(declared.fields):
-            raise InputError(f"{name}: expected a tuple of {len(declared.fields)} fields")
-        pairs = zip(argument, declared.fields, strict=True)
-        return tuple(_to_value(a, t, f"{name}.{k}") for k, (a, t) in enumerate(pairs))
-    if isinstance(argument, tuple) and not isinstance(declared, TensorType):
-        return tuple(_to_value(a, None, f"{name}.{k}") for k, a in enumerate(argument))
-    dtype = declared.dtype if isinstance(declared, TensorType) else None
-    array = _to_array(argument, dtype)
-    if isinstance(declared, TensorType):
-        fits = len(array.shape) == len(declared.shape) and all(
-            not isinstance(d, int) or d == s
-            for d, s in zip(declared.shape, array.shape, strict=False)
-        )
-        if not fits or array.dtype != declared.dtype:
-            found = TensorType(array.shape, array.dtype)
-            raise InputError(f"{name}: expected {declared}, found {found}")
-    return array
-
-
-def _to_array(argument: Any, dtype: str | None) -> NDArray:
-    if isinstance(argument, NDArray):
-        return argument
-    if isinstance(argument, np.ndarray | np.generic):
-        array = np.asarray(argument)
-        if dtype == "bfloat16" and array.dtype == np.float32:
-            return _from_numpy(array, "bfloat16")
-        return NDArray(array)
-    if dtype == "bfloat16":
-        return _from_numpy(np.asarray(argument, dtype="float32"), "bfloat16")
-    if dtype is not None:
-        return NDArray(np.asarray(argument, dtype=dtypes.to_numpy(dtype)))
-    return constant(argument).data
+    def _evaluate(self, machine: Machine, root: Expr, binds: Mapping[Var, Argument] | None) -> Any:
+        bound: dict[Expr, Value] = {v: to_value(a, v) for v, a in (binds or {}).items()}
+        is_main = isinstance(root, GlobalVar) and root.name_hint == "main"
+        return machine.shown(machine.run(root, Frame(bound)), self.params if is_main else None)

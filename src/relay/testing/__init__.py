@@ -15,6 +15,7 @@ from relay.testing import (
     lstm,
     mlp,
     mobilenet,
+    py_converter,
     resnet,
     resnet_3d,
     squeezenet,
@@ -25,6 +26,7 @@ from relay.testing.config import ctx_list, enabled_targets
 from relay.testing.gradient import check_grad
 from relay.testing.helpers import count_ops, rand, run_infer_type, run_opt_pass
 from relay.testing.init import create_workload
+from relay.testing.py_converter import run_as_python, to_python
 from relay.testing.te_eval import evaluate_operator, evaluate_te
 
 __all__ = [
@@ -45,12 +47,15 @@ __all__ = [
     "lstm",
     "mlp",
     "mobilenet",
+    "py_converter",
     "rand",
     "resnet",
     "resnet_3d",
+    "run_as_python",
     "run_infer_type",
     "run_opt_pass",
     "squeezenet",
     "synthetic",
+    "to_python",
     "vgg",
 ]
