@@ -37,13 +37,15 @@ def linked_to_pages(text: str) -> str:
 def run(source: str, name: str, namespace: dict[str, object]) -> list[str]:
     """Run a cell in `namespace`: what it shows, as Markdown.
 
-    As in a notebook, an expression at the end shows its value, in HTML where it has that.
+    As in a notebook, an expression at the end shows its value, as HTML or SVG where it has that.
     """
     printed, shown = io.StringIO(), list[str]()
 
     def display(value: object) -> None:
         if hasattr(value, "_repr_html_"):
             shown.append(value._repr_html_())
+        elif hasattr(value, "_repr_svg_"):
+            shown.append(value._repr_svg_())
         elif value is not None:
             shown.append(block("text", repr(value)))
 
