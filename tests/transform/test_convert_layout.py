@@ -7,7 +7,7 @@ from relay.ir.expr import Expr, Tuple
 from relay.ir.visit import post_order
 from relay.support.errors import RelayError
 from relay.transform.calls import attribute, is_call_of, make
-from relay.transform.convert_layout import ConvertLayout
+from relay.transform.convert_layout import ConvertLayout, LayoutConfig
 
 X = tensor("x", 1, 8, 6, 6)
 NHWC = ConvertLayout({"nn.conv2d": ["NHWC", "default"]})
@@ -84,3 +84,35 @@ def test_wrong_options(desired, message):
 def test_kernel_layout_must_be_known():
     with pytest.raises(RelayError, match="no kernel layout"):
         run_pass(ConvertLayout({"nn.conv2d": ["NCHW4c"]}), conv(X))
+
+
+def layouts(after: Expr) -> list[str]:
+    return [attribute(n, "data_layout") for n in post_order(after) if is_call_of(n, "nn.conv2d")]
+
+
+def test_convolutions_can_be_skipped():
+    net = conv(conv(conv(X)))
+    assert LayoutConfig.current is None
+    with LayoutConfig(skip_layers=[0, 2]) as config:
+        assert LayoutConfig.current is config
+        assert layouts(run_pass(NHWC, net)) == ["NCHW", "NHWC", "NCHW"]
+        with LayoutConfig() as inner:
+            assert LayoutConfig.current is inner
+            assert layouts(run_pass(NHWC, net)) == ["NHWC"] * 3
+            assert inner.skip_counter == 3
+        # The count goes on where the pass runs again.
+        assert layouts(run_pass(NHWC, net)) == ["NHWC"] * 3
+        config.reset()
+        config.skip_layers = [1]
+        assert layouts(run_pass(NHWC, net)) == ["NHWC", "NCHW", "NHWC"]
+    assert LayoutConfig.current is None
+
+
+def test_only_convolutions_that_are_to_be_converted_count():
+    y = make("nn.max_pool2d", conv(X), pool_size=2, strides=2)
+    step = ConvertLayout({"nn.conv2d": ["NHWC", "default"], "nn.max_pool2d": ["NHWC"]})
+    with LayoutConfig(skip_layers=[1]):
+        assert layouts(run_pass(step, conv(y))) == ["NHWC", "NCHW"]
+    with LayoutConfig(skip_layers=[0]) as config:
+        run_pass(ConvertLayout({"nn.conv2d_transpose": ["NHWC", "HWOI"]}), conv(y))
+        assert config.skip_counter == 0

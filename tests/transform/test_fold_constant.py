@@ -1,9 +1,10 @@
 import numpy as np
 
 from pass_helpers import add, chain, names, run_pass, tensor, weights
-from relay.ir.expr import Constant, If, Tuple, TupleGetItem, const
+from relay.ir import IRModule
+from relay.ir.expr import Call, Constant, Function, If, Tuple, TupleGetItem, const
 from relay.transform.calls import make
-from relay.transform.fold_constant import FoldConstant
+from relay.transform.fold_constant import FoldConstant, FoldConstantExpr
 
 X = tensor("x", 2, 3)
 
@@ -51,3 +52,28 @@ def test_results_are_contiguous_and_own_their_memory():
     assert array.flags.c_contiguous
     assert array.base is None or array.base.nbytes == array.nbytes
     assert array.dtype == np.float32
+
+
+def test_an_expression_with_free_variables():
+    x = tensor("x", 2)
+    one = const(np.ones(2, "float32"))
+    module = IRModule()
+    folded = FoldConstantExpr(add(x, add(one, one)), module)
+    assert isinstance(folded, Call)
+    assert folded.args[0] is x
+    assert isinstance(folded.args[1], Constant)
+    function = FoldConstantExpr(Function([x], add(x, add(one, one))), module)
+    assert isinstance(function, Function)
+    assert names(function.body) == ["add"]
+    assert not module.functions
+
+
+def test_an_expression_that_calls_a_function():
+    x, y = tensor("x", 2), tensor("y", 2)
+    one = const(np.ones(2, "float32"))
+    module = IRModule()
+    module["twice"] = Function([y], add(y, y))
+    call = Call(module.get_global_var("twice"), [add(one, one)])
+    folded = FoldConstantExpr(add(call, x), module)
+    assert isinstance(folded.args[0], Call)
+    assert isinstance(folded.args[0].args[0], Constant)

@@ -14,6 +14,7 @@ from relay.transform import (
     InferType,
     PassContext,
     PassInstrument,
+    PassPrintingInstrument,
     PassTimingInstrument,
     PrintAfterAll,
     PrintBeforeAll,
@@ -21,6 +22,7 @@ from relay.transform import (
     Sequential,
     SimplifyExpr,
     VerifyInstrument,
+    build_config,
     function_pass,
     module_pass,
     pass_instrument,
@@ -213,3 +215,65 @@ def test_verify_names_the_guilty_pass(module):
             halve(module)
         with pytest.raises(InternalError, match="the pass unbind"):
             unbind(module)
+
+
+def test_printing_before_and_after_chosen_passes(module):
+    stream = io.StringIO()
+    instrument = PassPrintingInstrument(["InferType"], ["SimplifyExpr"], stream)
+    with PassContext(instruments=[instrument]):
+        Sequential([SimplifyExpr(), FoldConstant()])(module)
+    headings = [line for line in stream.getvalue().splitlines() if line.startswith("//")]
+    assert headings == ["// before InferType", "// after SimplifyExpr", "// before InferType"]
+    assert "nn.relu" in stream.getvalue()
+
+
+class Log(PassInstrument):
+    """Says what it is told."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name, self.log = name, log
+
+    def enter_pass_ctx(self) -> None:
+        self.log.append(f"enter {self.name}")
+
+    def exit_pass_ctx(self) -> None:
+        self.log.append(f"exit {self.name}")
+
+    def run_after_pass(self, module, info) -> None:
+        self.log.append(f"{self.name} {info.name}")
+
+
+def test_instruments_are_replaced(module):
+    log: list[str] = []
+    with PassContext(instruments=[Log("a", log)]) as context:
+        InferType()(module)
+        context.override_instruments([Log("b", log), Log("c", log)])
+        InferType()(module)
+        context.override_instruments(None)
+        InferType()(module)
+    wanted = "enter a, a InferType, exit a, enter b, enter c, b InferType, c InferType"
+    assert log == [*wanted.split(", "), "exit b", "exit c"]
+
+
+def test_the_default_context_belongs_to_one_thread(module):
+    log: list[str] = []
+    PassContext.current().override_instruments([Log("a", log)])
+    try:
+        thread = threading.Thread(target=InferType(), args=(module,))
+        thread.start()
+        thread.join()
+        assert log == ["enter a"]
+        InferType()(module)
+        assert log == ["enter a", "a InferType"]
+    finally:
+        PassContext.current().override_instruments(None)
+
+
+def test_build_config():
+    with build_config(opt_level=3, required_pass=["A"], disabled_pass=["B"]) as context:
+        assert PassContext.current() is context
+        assert (context.opt_level, context.required_pass, context.disabled_pass) == (
+            3,
+            ("A",),
+            ("B",),
+        )

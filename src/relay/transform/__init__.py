@@ -9,6 +9,7 @@ from relay.transform.base import (
     PassInfo,
     PassInstrument,
     Sequential,
+    build_config,
     pass_instrument,
 )
 from relay.transform.canonicalize_cast import CanonicalizeCast
@@ -26,7 +27,7 @@ from relay.transform.compiler_functions import (
     MarkCompilerFunctionsAsExtern,
     OutlineCompilerFunctionsWithExistingGlobalSymbols,
 )
-from relay.transform.convert_layout import ConvertLayout
+from relay.transform.convert_layout import ConvertLayout, LayoutConfig
 from relay.transform.cps import ToCPS, to_cps, un_cps
 from relay.transform.dead_code import DeadCodeElimination
 from relay.transform.defunctionalization import Defunctionalization
@@ -37,7 +38,7 @@ from relay.transform.eta_expand import EtaExpand
 from relay.transform.fast_math import FastMath
 from relay.transform.flatten_atrous_conv import FlattenAtrousConv
 from relay.transform.flexible_shape_dispatch import FlexibleShapeDispatch
-from relay.transform.fold_constant import FoldConstant
+from relay.transform.fold_constant import FoldConstant, FoldConstantExpr
 from relay.transform.fold_explicit_padding import FoldExplicitPadding
 from relay.transform.fold_scale_axis import (
     BackwardFoldScaleAxis,
@@ -45,11 +46,13 @@ from relay.transform.fold_scale_axis import (
     ForwardFoldScaleAxis,
 )
 from relay.transform.fuse_ops import FuseOps
+from relay.transform.fused_functions import extract_fused_functions
 from relay.transform.gradient import FirstOrderGradient, gradient
 from relay.transform.infer_type import InferType, InferTypeLocal
 from relay.transform.inline import Inline
 from relay.transform.inline_calls import InlineCalls
 from relay.transform.instruments import (
+    PassPrintingInstrument,
     PassTimingInstrument,
     PrintAfterAll,
     PrintBeforeAll,
@@ -57,6 +60,7 @@ from relay.transform.instruments import (
     VerifyInstrument,
 )
 from relay.transform.lambda_lift import LambdaLift
+from relay.transform.lazy_gradient_init import LazyGradientInit
 from relay.transform.legalize import Legalize
 from relay.transform.merge_compiler_regions import MergeCompilerRegions
 from relay.transform.merge_composite import MergeComposite
@@ -66,6 +70,7 @@ from relay.transform.pipelines import graph_pipeline
 from relay.transform.precision_lists import Precision
 from relay.transform.print_ir import PrintIR
 from relay.transform.recast import recast
+from relay.transform.remove_debug import RemoveDebug
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_fc_transpose import (
@@ -82,6 +87,7 @@ from relay.transform.to_a_normal_form import ToANormalForm, ToANormalFormExpr
 from relay.transform.to_basic_block_normal_form import ToBasicBlockNormalForm
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 from relay.transform.to_mixed_precision import ToMixedPrecision
+from relay.transform.use_winograd import UseWinograd
 from relay.transform.user_passes import function_pass, module_pass
 
 __all__ = [
@@ -110,6 +116,7 @@ __all__ = [
     "FlattenAtrousConv",
     "FlexibleShapeDispatch",
     "FoldConstant",
+    "FoldConstantExpr",
     "FoldExplicitPadding",
     "FoldScaleAxis",
     "ForwardFoldScaleAxis",
@@ -121,6 +128,8 @@ __all__ = [
     "InlineCalls",
     "InlineCompilerFunctionsBoundTo",
     "LambdaLift",
+    "LayoutConfig",
+    "LazyGradientInit",
     "Legalize",
     "MarkCompilerFunctionsAsExtern",
     "MergeCompilerRegions",
@@ -132,12 +141,14 @@ __all__ = [
     "PassContext",
     "PassInfo",
     "PassInstrument",
+    "PassPrintingInstrument",
     "PassTimingInstrument",
     "Precision",
     "PrintAfterAll",
     "PrintBeforeAll",
     "PrintChanged",
     "PrintIR",
+    "RemoveDebug",
     "RemoveUnusedFunctions",
     "Sequential",
     "SimplifyExpr",
@@ -153,7 +164,10 @@ __all__ = [
     "ToCPS",
     "ToGraphNormalForm",
     "ToMixedPrecision",
+    "UseWinograd",
     "VerifyInstrument",
+    "build_config",
+    "extract_fused_functions",
     "function_pass",
     "gradient",
     "graph_pipeline",

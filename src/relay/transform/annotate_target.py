@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from relay.analysis.regions import begin, end, find_regions, mark_of
 from relay.ir.expr import Call, Expr, Function, Op, Tuple, TupleGetItem
 from relay.ir.module import IRModule
 from relay.ir.visit import bound_vars, post_order, post_order_all
 from relay.op.contrib.register import is_supported
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.merge_composite import COMPOSITE
-from relay.transform.regions import begin, end, find_regions, mark_of
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,7 @@ class _Current(threading.local):
 
     def __init__(self) -> None:
         self.stack: list[PassContext] = []
+        self.default: PassContext | None = None
 
 
 @final
@@ -226,8 +227,12 @@ class PassContext:
     @staticmethod
     def current() -> "PassContext":
         """The innermost context of this thread; a default one outside of any `with`."""
-        stack = PassContext._current.stack
-        return stack[-1] if stack else _DEFAULT
+        current = PassContext._current
+        if current.stack:
+            return current.stack[-1]
+        if current.default is None:
+            current.default = PassContext()
+        return current.default
 
     @staticmethod
     def entered() -> bool:
@@ -255,6 +260,17 @@ class PassContext:
         for instrument in self.instruments:
             instrument.exit_pass_ctx()
 
+    def override_instruments(self, instruments: Sequence[PassInstrument] | None) -> None:
+        """Let `instruments` watch from here on, in place of those that this context has.
+
+        It is left for the old ones and entered for the new ones; None stands for no instruments.
+        """
+        for instrument in self.instruments:
+            instrument.exit_pass_ctx()
+        object.__setattr__(self, "instruments", tuple(instruments or ()))
+        for instrument in self.instruments:
+            instrument.enter_pass_ctx()
+
     def pass_enabled(self, info: PassInfo) -> bool:
         """Whether a `Sequential` runs the pass in this context."""
         if info.name in (self.disabled_pass or ()):
@@ -268,4 +284,10 @@ class PassContext:
         return all(instrument.should_run(module, info) for instrument in self.instruments)
 
 
-_DEFAULT: Final = PassContext()
+def build_config(
+    opt_level: int = 2,
+    required_pass: Sequence[str] | None = None,
+    disabled_pass: Sequence[str] | None = None,
+) -> PassContext:
+    """A `PassContext`, by an older name of Relay's."""
+    return PassContext(opt_level, required_pass, disabled_pass)

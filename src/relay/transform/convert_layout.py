@@ -1,7 +1,9 @@
 """Layouts that the user chooses."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import ClassVar, final
 
 from relay.ir.expr import Function, Op
@@ -29,6 +31,64 @@ DEFAULT_KERNEL_LAYOUTS = {
 """The kernel layout that goes with a data layout where the user leaves it to the compiler."""
 
 
+class _Entered(threading.local):
+    """The configurations entered in this thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[LayoutConfig] = []
+
+
+_ENTERED = _Entered()
+
+
+class _WithCurrent(type):
+    """Lets ``LayoutConfig.current`` be read like an attribute, as Relay has it."""
+
+    @property
+    def current(cls) -> "LayoutConfig | None":
+        """The innermost configuration of this thread; None outside of any `with`."""
+        return _ENTERED.stack[-1] if _ENTERED.stack else None
+
+
+class LayoutConfig(metaclass=_WithCurrent):
+    """While entered, `ConvertLayout` leaves some convolutions as they are.
+
+    `skip_layers` numbers them, from 0, among the convolutions that the pass would convert, in order
+    of evaluation, function by function; a second run of the pass goes on counting, `reset` begins
+    anew. ::
+
+        with LayoutConfig(skip_layers=[0]):
+            module = ConvertLayout({"nn.conv2d": ["NHWC", "default"]})(module)
+    """
+
+    def __init__(self, skip_layers: Iterable[int] | None = None) -> None:
+        self.skip_counter = 0
+        self.skip_layers = list(skip_layers or ())
+
+    def check_skip(self) -> bool:
+        """Count one convolution; whether it is to stay as it is."""
+        skip = self.skip_counter in self.skip_layers
+        self.skip_counter += 1
+        return skip
+
+    def reset(self) -> None:
+        """Count from 0 again, and skip nothing."""
+        self.skip_counter = 0
+        self.skip_layers = []
+
+    def __enter__(self) -> "LayoutConfig":
+        _ENTERED.stack.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _ENTERED.stack.pop()
+
+
 @final
 @dataclass(frozen=True)
 class ConvertLayout(FunctionPass):
@@ -39,8 +99,9 @@ class ConvertLayout(FunctionPass):
     that goes with the data layout.
 
     Contract: the operators around follow as far as they can, ``layout_transform`` stands where they
-    cannot. A call whose sizes do not fit the layout stays as it is. The meaning stays up to the
-    order of summation. Raises `RelayError` for operators that do not exist or have no layout.
+    cannot. A call whose sizes do not fit the layout stays as it is, and so does one that the
+    current `LayoutConfig` skips. The meaning stays up to the order of summation. Raises
+    `RelayError` for operators that do not exist or have no layout.
     """
 
     opt_level: ClassVar[int] = 3
@@ -66,7 +127,13 @@ class ConvertLayout(FunctionPass):
     ) -> LayoutPlan | None:
         desired = self.desired_layouts.get(declaration.name)
         shapes = [t.shape for t in types if isinstance(t, TensorType)]
-        if desired is None or len(shapes) != len(types):
+        if desired is None:
+            return None
+        config = LayoutConfig.current
+        counted = isinstance(declaration, Convolution | TransposedConvolution)
+        if counted and config is not None and config.check_skip():
+            return None
+        if len(shapes) != len(types):
             return None
         match declaration:
             case Convolution() | TransposedConvolution():

@@ -24,10 +24,10 @@ class DynamicToStatic(FunctionPass):
     opt_level = 2
 
     def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
-        constants = FoldConstant()
+        fold = FoldConstant().folder()
 
         def known(expr: Expr) -> Expr:
-            return constants.fold(_static(expr))
+            return fold(_static(expr))
 
         return func.with_body(rewrite(func.body, known, enter_primitive=False))
 

@@ -1,7 +1,8 @@
 """`FoldConstant`: compute at compile time what depends on constants only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ from relay.ir.expr import Call, Constant, Expr, Function, If, Tuple, TupleGetIte
 from relay.ir.module import IRModule
 from relay.ir.op import Array
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
-from relay.ir.visit import rewrite
+from relay.ir.visit import free_type_vars, free_vars, rewrite, substitute
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
@@ -22,6 +23,8 @@ from relay.transform.calls import (
     is_operator_call,
     tensor_type,
 )
+from relay.transform.copies import typed_with
+from relay.transform.lets import Effects
 
 GROWTH_LIMIT: Final = 1 << 20
 """Results larger than this [bytes] are only computed when their arguments are about as large."""
@@ -45,19 +48,35 @@ class FoldConstant(FunctionPass):
     required = ("InferType",)
 
     def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
-        result = rewrite(func, self.fold, enter_primitive=False)
+        result = rewrite(func, self.folder(), enter_primitive=False)
         assert isinstance(result, Function)
         return result
 
-    def fold(self, expr: Expr) -> Expr:
-        """`expr`, whose children are folded already, folded: itself where nothing is known."""
+    def folder(self) -> Callable[[Expr], Expr]:
+        """`fold` for a walk over all of a program, which drops nothing that has an effect."""
+        effects = Effects()
+
+        def fold(expr: Expr) -> Expr:
+            found = self.fold(expr, effects.nodes)
+            effects.note(found)
+            return found
+
+        return fold
+
+    def fold(self, expr: Expr, effects: AbstractSet[Expr] = frozenset()) -> Expr:
+        """`expr`, whose children are folded already, folded: itself where nothing is known.
+
+        `effects` are the nodes that have to stay.
+        """
         if isinstance(expr, TupleGetItem) and isinstance(expr.tuple_value, Tuple):
-            return expr.tuple_value.fields[expr.index]
+            fields = expr.tuple_value.fields
+            others = (*fields[: expr.index], *fields[expr.index + 1 :])
+            return expr if any(f in effects for f in others) else fields[expr.index]
         if isinstance(expr, If) and isinstance(expr.cond, Constant):
             return expr.true_branch if bool(expr.cond.data.numpy()) else expr.false_branch
         if is_operator_call(expr):
             if is_call_of(expr, "shape_of", "ndarray_size"):
-                return _fold_shape(expr)
+                return expr if expr.args[0] in effects else _fold_shape(expr)
             return self._fold_call(expr)
         return expr
 
@@ -87,6 +106,24 @@ class FoldConstant(FunctionPass):
             return False
         size = _bytes(results)
         return self.allow_growth or size <= GROWTH_LIMIT or size <= 2 * _bytes(arguments)
+
+
+def FoldConstantExpr(expr: Expr, mod: IRModule) -> Expr:  # noqa: N802 - Relay's name
+    """`expr`, which may call the functions of `mod`, with its constants folded: `FoldConstant`.
+
+    Free variables stay free. Raises `TypeInferenceError` when `expr` is ill typed, or too little
+    is annotated.
+    """
+    if isinstance(expr, Function):
+        function = expr
+    else:
+        function = Function(free_vars(expr), expr, None, free_type_vars(expr))
+    typed, module = typed_with(function, mod)
+    folded = FoldConstant().run_function(typed, module, PassContext.current())
+    if isinstance(expr, Function):
+        return folded
+    # Inference may have put variables with types in the place of the free ones.
+    return substitute(folded.body, dict(zip(folded.params, function.params, strict=True)))
 
 
 def _bytes(types: Sequence[TensorType]) -> int:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from relay.ir.expr import Call, Constant, Expr, Function, Tuple, Var
+from relay.ir.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
 from relay.ir.module import IRModule
+from relay.ir.visit import rewrite
 from relay.transform.base import FunctionPass, PassContext
+from relay.transform.calls import is_call_of
 from relay.transform.fusion_groups import Grouping
 
 DEFAULT_MAX_DEPTH = 256
@@ -20,7 +22,8 @@ class FuseOps(FunctionPass):
     of calls in a group. Which calls join is said in `relay.transform.fusion_groups`.
 
     Constants of one element go into the function, larger ones are passed as arguments. A group
-    that consists of views only (``reshape`` and the like) also gets ``reshape_only=1``. ::
+    that consists of views only (``reshape`` and the like) also gets ``reshape_only=1``. The marks
+    ``annotation.stop_fusion``, over which no group goes, and ``annotation.checkpoint`` go. ::
 
         %0 = nn.dense(%x, %w);  %1 = add(%0, %b);  nn.relu(%1)
         ->
@@ -40,12 +43,24 @@ class FuseOps(FunctionPass):
         level = context.opt_level if self.fuse_opt_level == -1 else self.fuse_opt_level
         configured = context.config.get("relay.FuseOps.max_depth", self.max_depth)
         assert isinstance(configured, int), "the context checks the types of its configuration"
-        grouping = Grouping(func.body, configured, fuse=level > 0)
-        if not grouping.calls:
-            return func
-        result = func.rebuild((*func.params, _rewrite(func.body, grouping)))
+        body = rewrite(func.body, _without_checkpoint, enter_primitive=False)
+        grouping = Grouping(body, configured, fuse=level > 0)
+        if grouping.calls:
+            body = _rewrite(body, grouping)
+        result = func.rebuild((*func.params, body))
         assert isinstance(result, Function)
         return result
+
+
+def _without_checkpoint(expr: Expr) -> Expr:
+    return _projected(expr.args[0] if is_call_of(expr, "annotation.checkpoint") else expr)
+
+
+def _projected(expr: Expr) -> Expr:
+    """`expr`; the field itself where it is one of a tuple that stands there."""
+    if isinstance(expr, TupleGetItem) and isinstance(expr.tuple_value, Tuple):
+        return expr.tuple_value.fields[expr.index]
+    return expr
 
 
 def _rewrite(body: Expr, grouping: Grouping) -> Expr:
@@ -58,12 +73,22 @@ def _rewrite(body: Expr, grouping: Grouping) -> Expr:
             children = node.children()
             # What is in a primitive function is not walked over, so its children are not there.
             known = not children or children[-1] in done
-            done[node] = node.rebuild([done[c] for c in children]) if known else node
+            done[node] = _projected(node.rebuild([done[c] for c in children])) if known else node
         elif index in groups:
             calls = [grouping.calls[i] for i in groups[index]]
+            if is_call_of(node, "annotation.stop_fusion"):
+                done[node] = _value(node.args[0], done)
+                continue
             views = all(grouping.is_view(i) for i in groups[index])
             done[node] = _primitive_call(calls, done, reshape_only=views)
     return done[body]
+
+
+def _value(expr: Expr, done: Mapping[Expr, Expr]) -> Expr:
+    """What `expr` has become; a tuple may be an argument only, and not have become anything."""
+    if isinstance(expr, Tuple) and expr not in done:
+        return expr.rebuild([done[f] for f in expr.fields])
+    return done[expr]
 
 
 def _primitive_call(calls: Sequence[Call], outer: Mapping[Expr, Expr], reshape_only: bool) -> Call:

@@ -8,8 +8,9 @@
 
 The gradients are those of the sum of all elements of the result. First order follows programs of
 operators, tuples, lets, ifs and calls that can be unfolded, and gives a program of the same kind;
-higher order follows all programs, and gives one that uses references. Applying `gradient` to a
-function that uses a gradient differentiates twice.
+higher order follows all programs, and gives one that uses references. What leads only to an
+``annotation.checkpoint`` is not kept for the gradients of first order but computed again. Applying
+`gradient` to a function that uses a gradient differentiates twice.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ def gradient(expr: Expr, mod: IRModule | None = None, mode: str = "higher_order"
     `expr` is a function, or the name of one in `mod`, which also has the functions that it calls.
     Every gradient has the type of its parameter; that of a parameter that is not floating point is
     zero. `mode` is ``"first_order"`` or ``"higher_order"``; see the module. Higher order adds to
-    `mod` the functions that the result calls: for ``@f``, that is ``@f_grad``. Raises `RelayError`
+    `mod` what the result needs: for ``@f`` that is ``@f_grad``, for a data type ``T`` with fields
+    of tensors ``T_grad``. Raises `RelayError`
     for another mode, when `expr` is no function, and where an operator has no gradient.
     """
     if mode not in ("first_order", "higher_order"):
@@ -38,9 +40,9 @@ def gradient(expr: Expr, mod: IRModule | None = None, mode: str = "higher_order"
     function, module = _typed(expr, mod)
     if mode == "first_order":
         return _first_order(function, module)
-    result, functions = higher_order(function, module)
+    result, needed = higher_order(function, module)
     if mod is not None:
-        mod.update(functions)
+        mod.update(needed)
     return result
 
 

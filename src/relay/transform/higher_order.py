@@ -25,6 +25,7 @@ from relay.ir.expr import (
     Tuple,
     Var,
 )
+from relay.ir.match import Match
 from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.reference import RefCreate, RefRead, RefWrite
@@ -34,12 +35,12 @@ from relay.ir.types import (
     TensorType,
     TupleType,
     Type,
-    TypeCall,
 )
 from relay.ir.visit import post_order
 from relay.op.gradients import field, make, zero_of
 from relay.support.errors import UnsupportedError
 from relay.transform.base import PassContext
+from relay.transform.lifted_types import LiftedTypes
 from relay.transform.to_a_normal_form import ToANormalForm
 
 UNIT = TupleType(())
@@ -48,23 +49,24 @@ SUFFIX = "_grad"
 """What the names of transformed global functions end with."""
 
 
-def higher_order(
-    function: Function, module: IRModule
-) -> tuple[Function, dict[GlobalVar, Function]]:
-    """The function of results and gradients, and the global functions that it calls.
+def higher_order(function: Function, module: IRModule) -> tuple[Function, IRModule]:
+    """The function of results and gradients, and a module of what it needs.
 
-    Those are the functions of `module` that `function` reaches, transformed, under new names.
-    Raises `UnsupportedError` for parameters and results that are not tensors or tuples of them, and
-    for data types with fields that are tensors.
+    The module has the functions of `module` that `function` reaches, transformed, under new names,
+    and data types of pairs for those of `module` that have fields of tensors. Raises
+    `UnsupportedError` for parameters and results that are not tensors or tuples of them.
     """
-    names, functions = _reached(function, module)
-    transformed: dict[GlobalVar, Function] = {}
+    types = LiftedTypes(module, pair, SUFFIX)
+    names, functions = _reached(function, module, types)
+    needed = IRModule()
     for old, new in names.items():
         backpropagator = Var("bp", BACKPROPAGATOR)
-        inner = _Transformer(backpropagator, names).function(functions[old])
+        inner = _Transformer(backpropagator, names, types).function(functions[old])
         params = (*inner.params, backpropagator)
-        transformed[new] = Function(params, inner.body, inner.ret_type, inner.type_params)
-    return _entry(_normal(function, module), names), transformed
+        needed[new] = Function(params, inner.body, inner.ret_type, inner.type_params)
+    entry = _entry(_normal(function, module), names, types)
+    needed.update(IRModule(None, types.definitions))
+    return entry, needed
 
 
 def _normal(function: Function, module: IRModule) -> Function:
@@ -72,7 +74,7 @@ def _normal(function: Function, module: IRModule) -> Function:
 
 
 def _reached(
-    function: Function, module: IRModule
+    function: Function, module: IRModule, types: LiftedTypes
 ) -> tuple[dict[GlobalVar, GlobalVar], dict[GlobalVar, Function]]:
     """The names of the global functions that `function` reaches, old and new, and their bodies."""
     names: dict[GlobalVar, GlobalVar] = {}
@@ -84,8 +86,7 @@ def _reached(
                 found = module[node]
                 type_ = found.checked_type
                 assert isinstance(type_, FuncType)
-                paired = pair_type(type_)
-                assert isinstance(paired, FuncType)
+                paired = types.function(type_)
                 arguments = (*paired.arg_types, BACKPROPAGATOR)
                 new_type = FuncType(arguments, paired.ret_type, paired.type_params)
                 names[node] = GlobalVar(node.name_hint + SUFFIX, new_type)
@@ -94,21 +95,9 @@ def _reached(
     return names, functions
 
 
-def pair_type(type_: Type) -> Type:
-    """`type_` with every tensor as a pair of itself and a reference to its adjoint."""
-    match type_:
-        case TensorType():
-            return TupleType([type_, RefType(type_)])
-        case TupleType(fields=fields):
-            return TupleType([pair_type(f) for f in fields])
-        case FuncType(arg_types=arguments, ret_type=result, type_params=params):
-            return FuncType([pair_type(a) for a in arguments], pair_type(result), params)
-        case RefType(value=value):
-            return RefType(pair_type(value))
-        case TypeCall(func=func, args=arguments):
-            return TypeCall(func, [pair_type(a) for a in arguments])
-        case _:
-            return type_
+def pair(type_: TensorType) -> Type:
+    """The type of a tensor and a reference to its adjoint."""
+    return TupleType([type_, RefType(type_)])
 
 
 def _lifted(value: Expr, type_: Type) -> Expr:
@@ -178,9 +167,12 @@ class _Steps:
 class _Transformer:
     """Gives the expressions of one function their adjoints."""
 
-    def __init__(self, backpropagator: Var, names: dict[GlobalVar, GlobalVar]) -> None:
+    def __init__(
+        self, backpropagator: Var, names: dict[GlobalVar, GlobalVar], types: LiftedTypes
+    ) -> None:
         self.backpropagator = backpropagator
         self.names = names
+        self.types = types
         self.done: dict[Expr, Expr] = {}
 
     def function(self, function: Function) -> Function:
@@ -200,20 +192,22 @@ class _Transformer:
         done = self.done
         match node:
             case Var():
-                return Var(node.name_hint, pair_type(node.checked_type))
+                return Var(node.name_hint, self.types.type_(node.checked_type))
             case Constant():
                 return _lifted(node, node.checked_type)
             case GlobalVar():
                 return self._as_value(node)
             case Constructor():
-                return node
+                return self.types.constructor(node)
+            case Match():
+                return self.types.match(node, [done[c] for c in node.children()])
             case Function(params=params, type_params=type_params):
                 if "Primitive" in node.attrs:
                     raise UnsupportedError("differentiate before operators are fused", node.span)
                 variables = [v for p in params if isinstance(v := done[p], Var)]
                 type_ = node.checked_type
                 assert isinstance(type_, FuncType)
-                result = pair_type(type_.ret_type)
+                result = self.types.type_(type_.ret_type)
                 return Function(variables, done[node.body], result, type_params)
             case If():
                 condition = field(done[node.cond], 0)
@@ -227,13 +221,10 @@ class _Transformer:
 
     def _call(self, call: Call) -> Expr:
         arguments = [self.done[a] for a in call.args]
-        types = [pair_type(t) for t in call.type_args]
+        types = [self.types.type_(t) for t in call.type_args]
         if isinstance(call.op, GlobalVar):
             arguments.append(self.backpropagator)
             return Call(self.names[call.op], arguments, None, types, call.span)
-        if isinstance(call.op, Constructor):
-            _check_fields(call.op)
-            return Call(call.op, arguments, None, types, call.span)
         return Call(self.done[call.op], arguments, None, types, call.span)
 
     def _as_value(self, name: GlobalVar) -> Expr:
@@ -256,7 +247,7 @@ class _Transformer:
         ]
         type_ = call.checked_type
         result = steps.bind("r", Call(call.op, values, call.attrs, span=call.span), type_)
-        out = steps.bind("out", _lifted(result, type_), pair_type(type_))
+        out = steps.bind("out", _lifted(result, type_), self.types.type_(type_))
         floats = any(dtypes.is_float(t.dtype) for _, t in _adjoints(out, type_))
         if call.attrs.piecewise_constant or not floats:
             return steps.close(out)
@@ -293,33 +284,24 @@ class _Transformer:
         return Function((), steps.close(Call(before, ())), UNIT)
 
 
-def _check_fields(constructor: Constructor) -> None:
-    """Raise `UnsupportedError` where a field is a tensor, which would have to become a pair."""
-    for type_ in constructor.inputs:
-        if pair_type(type_) != type_:
-            raise UnsupportedError(
-                f"the fields of {constructor.name_hint} have fixed types ({type_}); gradients go "
-                "through data types whose fields are type parameters"
-            )
-
-
-def _entry(function: Function, names: dict[GlobalVar, GlobalVar]) -> Function:
+def _entry(function: Function, names: dict[GlobalVar, GlobalVar], types: LiftedTypes) -> Function:
     """The function of result and gradients."""
     steps = _Steps()
     nothing = Function((), Tuple(()), UNIT)
     backpropagator = steps.bind("bp", RefCreate(nothing), BACKPROPAGATOR)
-    transformer = _Transformer(backpropagator, names)
+    transformer = _Transformer(backpropagator, names, types)
     inputs: list[Var] = []
     for parameter in function.params:
         type_ = parameter.checked_type
-        given = steps.bind(parameter.name_hint, _lifted(parameter, type_), pair_type(type_))
+        given = steps.bind(parameter.name_hint, _lifted(parameter, type_), types.type_(type_))
         transformer.done[parameter] = given
         inputs.append(given)
     result_type = function.body.checked_type
     body = transformer.expression(function.body)
-    out = steps.bind("out", body, pair_type(result_type))
+    out = steps.bind("out", body, types.type_(result_type))
+    adjoints = _adjoints(out, result_type)
     for value, (adjoint, type_) in zip(
-        _leaves(_primal(out, result_type), result_type), _adjoints(out, result_type), strict=True
+        _leaves(_primal(out, result_type), result_type), adjoints, strict=True
     ):
         if dtypes.is_float(type_.dtype):
             steps.bind("_", RefWrite(adjoint, make("ones_like", value)), UNIT)

@@ -16,8 +16,11 @@ from relay.transform.base import PassInfo, PassInstrument
 
 
 @dataclass
-class _Timing:
-    """One run of one pass, and the passes that ran inside it."""
+class PassTiming:
+    """One run of one pass: `seconds`, of which those of the passes inside it are `inner`.
+
+    `depth` counts the passes around it. `started` is on the scale of `time.perf_counter`.
+    """
 
     name: str
     depth: int
@@ -30,15 +33,19 @@ class PassTimingInstrument(PassInstrument):
     """Measures how long each pass takes; `render` tells."""
 
     def __init__(self) -> None:
-        self._done: list[_Timing] = []
-        self._open: list[_Timing] = []
+        self._done: list[PassTiming] = []
+        self._open: list[PassTiming] = []
+
+    def passes(self) -> list[PassTiming]:
+        """The passes that ran, in order; an outer one comes before those inside it."""
+        return list(self._done)
 
     def enter_pass_ctx(self) -> None:
         self._done.clear()
         self._open.clear()
 
     def run_before_pass(self, module: IRModule, info: PassInfo) -> None:
-        timing = _Timing(info.name, len(self._open), time.perf_counter())
+        timing = PassTiming(info.name, len(self._open), time.perf_counter())
         self._done.append(timing)
         self._open.append(timing)
 
@@ -89,6 +96,28 @@ class PrintAfterAll(_Printer):
 
     def run_after_pass(self, module: IRModule, info: PassInfo) -> None:
         self._print("after", module, info)
+
+
+class PassPrintingInstrument(_Printer):
+    """Prints the module before the passes of some names, and after those of others."""
+
+    def __init__(
+        self,
+        print_before_pass_names: Sequence[str] = (),
+        print_after_pass_names: Sequence[str] = (),
+        stream: TextIO | None = None,
+    ) -> None:
+        super().__init__(None, stream)
+        self._before = frozenset(print_before_pass_names)
+        self._after = frozenset(print_after_pass_names)
+
+    def run_before_pass(self, module: IRModule, info: PassInfo) -> None:
+        if info.name in self._before:
+            self._print("before", module, info)
+
+    def run_after_pass(self, module: IRModule, info: PassInfo) -> None:
+        if info.name in self._after:
+            self._print("after", module, info)
 
 
 class PrintChanged(_Printer):

@@ -97,6 +97,28 @@ def _call_is_impure(call: Call, impure: AbstractSet[Expr], pure: AbstractSet[str
     return not isinstance(call.op, Function) or call.op.body in impure
 
 
+class Effects:
+    """The nodes with lasting effects among those that `note` is given, children first.
+
+    A call of a global function may always have one. It is for walks that make nodes as they go.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: set[Expr] = set()
+
+    def note(self, node: Expr) -> None:
+        """Remember `node` if its evaluation may have an effect."""
+        if isinstance(node, Function):
+            return
+        called = isinstance(node, Call) and _call_is_impure(node, self.nodes, frozenset())
+        if (
+            called
+            or isinstance(node, RefWrite)
+            or (self.nodes and any(child in self.nodes for child in used_children(node)))
+        ):
+            self.nodes.add(node)
+
+
 def live_uses(root: Expr, lets: Mapping[Var, Let], impure: AbstractSet[Expr]) -> dict[Var, int]:
     """How often each variable of `lets` is used by what is itself used or has effects.
 

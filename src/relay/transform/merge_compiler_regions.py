@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from relay.analysis.regions import Regions, find_regions, mark_of, sorted_units, used_units
 from relay.ir.expr import Expr, Function
 from relay.ir.module import IRModule
 from relay.ir.visit import bound_vars, post_order
 from relay.op.annotation import CompilerBegin, CompilerEnd
 from relay.transform.base import FunctionPass, PassContext
-from relay.transform.regions import Regions, find_regions, mark_of, sorted_units, used_units
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,13 @@ class Normalizer:
         """The variables that lets give to values; the first one where there are several."""
         names: dict[Expr, Var] = {}
         for node in self.tree.order:
-            if isinstance(node, Let) and not is_atomic(self._result(node)):
-                names.setdefault(self._result(node), node.variable)
+            if not isinstance(node, Let):
+                continue
+            value = self._result(node)
+            # Functions that are not opened stay where they are called.
+            stays = isinstance(value, Function) and not is_opened(value)
+            if not is_atomic(value) and not stays:
+                names.setdefault(value, node.variable)
         return names
 
     def _atom(self, node: Expr) -> Expr:

@@ -131,7 +131,7 @@ class _Evaluator:
         params = []
         for old in function.params:
             new = self._variable(old, env) if renames else old
-            env.values[old] = Part(new)
+            env.bind({old: Part(new)})
             params.append(new)
         block = self.block
         saved = self.store, self.active.get(function), block.has_effects
@@ -167,7 +167,7 @@ class _Evaluator:
     def _body(self, body: Expr, env: Environment) -> Steps:
         """The value of lets around something."""
         while isinstance(body, Let):
-            env.values[body.variable] = yield self._value(body.value, env, body.variable)
+            env.bind({body.variable: (yield self._value(body.value, env, body.variable))})
             body = body.body
         return (yield self._value(body, env, None))
 
@@ -210,7 +210,7 @@ class _Evaluator:
         slot = self.block.lazy(hint, type_, lambda: self._residual(node, own))
         part = Part(slot, KnownFunction(node, own))
         if name is not None:
-            own.values[name] = part
+            own.bind({name: part})
         return part
 
     def _simple(self, node: Expr, parts: Sequence[Part], hint: str, type_: Type) -> Part:
@@ -340,7 +340,7 @@ class _Evaluator:
             for clause in node.clauses:
                 bound = match_part(clause.lhs, data)
                 if isinstance(bound, dict):
-                    env.values.update(bound)
+                    env.bind(bound)
                     return (yield self._body(clause.rhs, env))
                 if bound is None:
                     break

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from relay.analysis.regions import Regions, find_regions, mark_of, sorted_units
 from relay.ir.expr import Call, Constant, Expr, Function, GlobalVar, Op, Tuple, TupleGetItem, Var
 from relay.ir.module import IRModule
 from relay.ir.types import FuncType
 from relay.ir.visit import bound_vars, post_order
 from relay.op.annotation import CompilerBegin, CompilerEnd
 from relay.transform.base import Pass, PassContext
-from relay.transform.regions import Regions, find_regions, mark_of, sorted_units
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,15 @@ _FOLLOW: Final = """
     split strided_slice slice_like take gather gather_nd where tile repeat reverse
     reverse_sequence broadcast_to broadcast_to_like zeros_like ones_like trilu meshgrid
     scatter_elements scatter_nd sequence_mask max min argmax argmin sort argsort topk
-    annotation.compiler_begin annotation.compiler_end shape_of ndarray_size zeros ones
+    annotation.compiler_begin annotation.compiler_end annotation.stop_fusion annotation.checkpoint
+    shape_of ndarray_size zeros ones
     all any argwhere searchsorted logical_and logical_or logical_xor logical_not bitwise_and
     bitwise_or bitwise_xor bitwise_not left_shift right_shift fixed_point_multiply trunc_divide
+    adv_index sliding_window strided_set matrix_set_diag unravel_index invert_permutation
+    fixed_point_multiply_per_axis sparse_to_dense sparse_reshape sparse_fill_empty_rows
+    image.resize1d image.resize2d image.resize3d image.dilation2d nn.upsampling3d nn.fifo_buffer
+    nn.sparse_transpose nn.bitpack nn.bitserial_conv2d nn.bitserial_dense dyn.sparse_to_dense
+    dyn.nn.upsampling3d
     trunc_mod dyn.broadcast_to dyn.expand_dims dyn.nn.pad dyn.nn.upsampling dyn.ones dyn.reshape
     dyn.squeeze dyn.strided_slice dyn.tile dyn.topk dyn.zeros
 """
@@ -57,6 +63,9 @@ _NEVER: Final = """
     dyn.full dyn.one_hot nn.max_pool1d_grad nn.max_pool2d_grad nn.max_pool3d_grad nn.avg_pool1d_grad
     nn.avg_pool2d_grad nn.avg_pool3d_grad nn.conv1d_backward_weight nn.conv2d_backward_weight
     nn.conv3d_backward_weight
+    einsum dft stft unique reinterpret nn.nll_loss nn.correlation nn.deformable_conv2d
+    nn.sparse_dense nn.sparse_add nn.sparse_conv2d
+    image.grid_sample image.affine_grid image.crop_and_resize dyn.image.resize2d
 """
 
 

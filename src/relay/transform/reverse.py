@@ -4,18 +4,27 @@ Every node passes what reaches it on to its arguments, once, when all its users 
 that takes a time proportional to the size of the program. A tensor has one adjoint, a tuple one for
 each tensor in it. Of an if, the branch that is taken is followed back: the gradients of what both
 branches use are the result of a second if on the same condition.
+
+What only leads to an ``annotation.checkpoint`` is not kept for the way back but computed again,
+from the checkpoints and the values in use elsewhere. Those are marked as checkpoints where the copy
+uses them, so that nothing takes it for what it is a copy of.
+
+Source of checkpoints: Chen et al., Training deep nets with sublinear memory cost, 2016.
 """
 
 from collections.abc import Generator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from relay import dtypes
-from relay.ir.expr import Call, Expr, If, Op, Tuple, TupleGetItem, Var
+from relay.ir.expr import Call, Constant, Expr, If, Op, Tuple, TupleGetItem, Var
 from relay.ir.op import Operator
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.ir.visit import post_order
 from relay.op.gradients import field, make, zero_of
 from relay.support.errors import UnsupportedError
+from relay.transform.calls import is_call_of
+
+CHECKPOINT: Final = "annotation.checkpoint"
 
 Adjoint: TypeAlias = list[Expr | None]
 """One expression for each tensor in a value, None for zero."""
@@ -83,6 +92,7 @@ class _Reverse:
         self.leaves: dict[Expr, list[TensorType]] = {}
         self.starts: dict[Expr, list[int]] = {}
         self.active = self._active(root, set(inputs))
+        self.again = _computed_again(root)
 
     def _active(self, root: Expr, inputs: set[Var]) -> set[Expr]:
         """The nodes that follow small changes of `inputs`."""
@@ -154,7 +164,7 @@ class _Reverse:
                 case If():
                     taken = yield node, node.true_branch, passed
                     other = yield node, node.false_branch, passed
-                    self._choose(found, node.cond, taken, other)
+                    self._choose(found, self._value(node.cond), taken, other)
                 case Call(op=Op()):
                     self._through(found, node, passed)
                 case _:
@@ -185,12 +195,17 @@ class _Reverse:
                 old = total[k]
                 total[k] = value if old is None else make("add", old, value)
 
+    def _value(self, node: Expr) -> Expr:
+        """The value of `node` on the way back: kept, or computed again."""
+        return self.again.get(node, node)
+
     def _through(self, found: Adjoints, call: Call, passed: Adjoint) -> None:
         """Pass what reaches an operator call on to its arguments."""
         assert isinstance(call.attrs, Operator)
-        grad = _packed(passed, call.checked_type, call)
+        result, values = self._value(call), [self._value(a) for a in call.args]
+        grad = _packed(passed, call.checked_type, result)
         for argument, value in zip(
-            call.args, call.attrs.gradient(grad, call, *call.args), strict=True
+            call.args, call.attrs.gradient(grad, result, *values), strict=True
         ):
             if value is not None and argument in self.active:
                 self._add(found, argument, _parts(value, argument.checked_type))
@@ -204,7 +219,7 @@ class _Reverse:
             types = self._leaves(node)
             nothing: Adjoint = [None] * len(types)
             a, b = taken.get(node, nothing), other.get(node, nothing)
-            parts = _parts(node, node.checked_type)
+            parts = _parts(self._value(node), node.checked_type)
             for k, (x, y, type_) in enumerate(zip(a, b, types, strict=True)):
                 if x is not None or y is not None:
                     places.append((node, k))
@@ -215,6 +230,38 @@ class _Reverse:
         chosen = If(cond, Tuple(left), Tuple(right))
         for k, (node, at) in enumerate(places):
             self._add(found, node, [TupleGetItem(chosen, k)], at)
+
+
+def _computed_again(root: Expr) -> dict[Expr, Expr]:
+    """A copy of each node of which all uses lead to a checkpoint, but for variables and constants.
+
+    The nodes that a copy uses and that have none of their own are checkpoints to it.
+    """
+    order = post_order(root)
+    if not any(is_call_of(node, CHECKPOINT) for node in order):
+        return {}
+    inside = set(order)
+    inside.discard(root)
+    for node in reversed(order):
+        if node not in inside and not is_call_of(node, CHECKPOINT):
+            inside.difference_update(node.children())
+        elif is_call_of(node, CHECKPOINT):
+            inside.discard(node)
+    copies: dict[Expr, Expr] = {}
+    kept: dict[Expr, Expr] = {}
+
+    def used(node: Expr) -> Expr:
+        """What stands for `node` in a copy."""
+        if node in copies or isinstance(node, Constant):
+            return copies.get(node, node)
+        if node not in kept:
+            kept[node] = make(CHECKPOINT, node)
+        return kept[node]
+
+    for node in order:
+        if node in inside and not isinstance(node, Var | Constant):
+            copies[node] = node.rebuild([used(c) for c in node.children()])
+    return copies
 
 
 def _parts(value: Expr, type_: Type) -> list[Expr]:
