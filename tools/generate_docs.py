@@ -46,6 +46,7 @@ PATTERNS = {
 #: Packages of the public interface that have a section of their own on the API page.
 PACKAGES = (
     "executor",
+    "executor.profile",
     "frontend",
     "loop",
     "runtime.threads",

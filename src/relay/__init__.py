@@ -53,6 +53,7 @@ from relay.ir.expr import (
 from relay.ir.functor import ExprFunctor, ExprMutator, ExprVisitor
 from relay.ir.match import Clause, Match
 from relay.ir.module import IRModule
+from relay.ir.pattern_functor import PatternFunctor, PatternMutator, PatternVisitor
 from relay.ir.patterns import (
     Pattern,
     PatternConstructor,
@@ -93,6 +94,7 @@ from relay.support.source import Span
 
 if TYPE_CHECKING:
     from relay import analysis, compat, dataflow_pattern, executor, frontend, testing, transform, vm
+    from relay.drawing import draw
     from relay.executor import create_executor
     from relay.executor.build import build
     from relay.executor.graph import load
@@ -105,6 +107,7 @@ _LAZY: Final = {
     "build": "relay.executor.build",
     "compat": None,
     "create_executor": "relay.executor",
+    "draw": "relay.drawing",
     "executor": None,
     "frontend": None,
     "load": "relay.executor.graph",
@@ -139,8 +142,11 @@ __all__ = [
     "Op",
     "Pattern",
     "PatternConstructor",
+    "PatternFunctor",
+    "PatternMutator",
     "PatternTuple",
     "PatternVar",
+    "PatternVisitor",
     "PatternWildcard",
     "Prelude",
     "RefCreate",
@@ -180,6 +186,7 @@ __all__ = [
     "cpu",
     "create_executor",
     "dataflow_pattern",
+    "draw",
     "dtypes",
     "executor",
     "expr",

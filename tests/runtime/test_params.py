@@ -7,7 +7,8 @@ import pytest
 
 from relay import dtypes
 from relay.runtime.ndarray import NDArray, array
-from relay.runtime.params import ARRAY_MAGIC, LIST_MAGIC, load_param_dict, save_param_dict
+from relay.runtime.params import LIST_MAGIC, load_param_dict, save_param_dict
+from relay.runtime.records import ARRAY_MAGIC
 from relay.support.errors import ArtifactError
 
 

@@ -1,5 +1,6 @@
 """Questions about programs that change nothing."""
 
+from relay.analysis.annotated_regions import AnnotatedRegion, AnnotatedRegionSet
 from relay.analysis.call_graph import CallGraph
 from relay.analysis.counts import (
     count_layers,
@@ -25,6 +26,8 @@ from relay.analysis.types import (
 from relay.analysis.variables import all_dtypes, all_vars, bound_vars, free_vars, well_formed
 
 __all__ = [
+    "AnnotatedRegion",
+    "AnnotatedRegionSet",
     "CallGraph",
     "Feature",
     "PostDominator",

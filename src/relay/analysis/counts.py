@@ -9,6 +9,7 @@ from relay.ir.expr import Call, Expr, Op
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.ir.visit import post_order, post_order_all
+from relay.op.nn.winograd import Conv2DWinograd
 from relay.support.errors import RelayError
 
 
@@ -50,11 +51,24 @@ def _shape(expr: Expr) -> tuple[int, ...]:
 
 
 def _convolution(call: Call) -> int:
-    """Each output element sums over the window and the input channels of its group."""
+    """Each output element sums over the window and the input channels of its group.
+
+    Winograd's algorithm multiplies less; it counts like any other.
+    """
     weight = _shape(call.args[1])
+    if isinstance(call.attrs, Conv2DWinograd):
+        weight = TensorType(call.attrs.plain_shape(weight)).concrete_shape
     layout: str = getattr(call.attrs, "kernel_layout")  # noqa: B009 - of any convolution
     channels = math.prod(s for s, a in zip(weight, _letters(layout), strict=True) if a == "O")
     return math.prod(_shape(call)) * math.prod(weight) // channels
+
+
+def _transposed_convolution(call: Call) -> int:
+    """Each input element spreads over the window and the output channels of its group."""
+    weight = _shape(call.args[1])
+    layout: str = getattr(call.attrs, "kernel_layout")  # noqa: B009 - of any convolution
+    channels = math.prod(s for s, a in zip(weight, _letters(layout), strict=True) if a == "I")
+    return math.prod(_shape(call.args[0])) * math.prod(weight) // max(1, channels)
 
 
 def _letters(layout: str) -> list[str]:
@@ -66,7 +80,7 @@ def _dense(call: Call) -> int:
     return math.prod(_shape(call)) * _shape(call.args[0])[-1]
 
 
-def _batch_matmul(call: Call) -> int:
+def _matmul(call: Call) -> int:
     transposed: bool = getattr(call.attrs, "transpose_a")  # noqa: B009 - of this operator
     return math.prod(_shape(call)) * _shape(call.args[0])[-2 if transposed else -1]
 
@@ -75,9 +89,25 @@ _MACS: Final[dict[str, Callable[[Call], int]]] = {
     "nn.conv1d": _convolution,
     "nn.conv2d": _convolution,
     "nn.conv3d": _convolution,
+    "nn.conv1d_transpose": _transposed_convolution,
+    "nn.conv2d_transpose": _transposed_convolution,
+    "nn.conv3d_transpose": _transposed_convolution,
+    "nn.contrib_conv2d_NCHWc": _convolution,
+    "nn.contrib_depthwise_conv2d_NCHWc": _convolution,
+    "nn.contrib_conv2d_winograd_without_weight_transform": _convolution,
     "nn.dense": _dense,
-    "nn.batch_matmul": _batch_matmul,
+    "nn.matmul": _matmul,
+    "nn.batch_matmul": _matmul,
 }
+
+
+def mac_number(call: Call) -> int:
+    """Multiply-accumulates of one call; 0 where `get_total_mac_number` does not count it.
+
+    Raises `RelayError` where a shape that matters is not known.
+    """
+    rule = _MACS.get(call.op.name) if isinstance(call.op, Op) else None
+    return rule(call) if rule is not None else 0
 
 
 def get_total_mac_number(program: Expr | IRModule) -> int:
@@ -85,4 +115,4 @@ def get_total_mac_number(program: Expr | IRModule) -> int:
 
     Raises `RelayError` where one of them has a shape that is not known.
     """
-    return sum(_MACS[name](call) for name, call in _calls(program) if name in _MACS)
+    return sum(mac_number(call) for _, call in _calls(program))

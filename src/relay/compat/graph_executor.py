@@ -85,8 +85,10 @@ class GraphModule(graph.GraphModule):
     """
 
     def __init__(self, module: "graph.GraphModule | Executable") -> None:
-        executable = module.executable if isinstance(module, graph.GraphModule) else module
-        super().__init__(executable)
+        if isinstance(module, graph.GraphModule):
+            super().__init__(module.executable, module.factory)
+        else:
+            super().__init__(module)
         self._given: dict[str, NDArray] = {}
 
     @property

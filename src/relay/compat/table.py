@@ -10,10 +10,12 @@ _ANALYSIS: Final = (
     "relay.compat.ir_pass:assert_graph_equal",
     "relay.compat.ir_pass:graph_equal",
     "relay.ir.equal:structural_hash",
+    "relay.transform:extract_fused_functions",
+    "relay.executor:get_calibration_data",
 )
 _TRANSFORM: Final = (
+    "relay.compat.build:build_config",  # it has the arguments of 0.5 and 0.6, too
     "relay.transform",
-    "relay.compat.build:build_config",
     "relay.transform.base:Pass=ModulePass",
 )
 _RUNTIME_MODULE: Final = (
@@ -113,7 +115,7 @@ NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ir.instrument": _INSTRUMENT,
     "ir.module": _MODULE,
-    "ir.transform": (*_TRANSFORM[:1], _TRANSFORM[2]),
+    "ir.transform": _TRANSFORM[1:],
     "module": _RUNTIME_MODULE,
     "nd": ("relay.compat.nd",),
     "ndarray": ("relay.compat.nd",),
@@ -162,8 +164,11 @@ NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     "relay.frontend": ("relay.frontend",),
     "relay.ir_pass": ("relay.compat.ir_pass",),
     "relay.module": _MODULE,
+    "relay.image": ("relay.op.image",),
     "relay.nn": ("relay.op.nn", "relay.ir.expr:Constant"),
     "relay.op": ("relay.op", *_OP_OP, "relay.ir.expr:const"),
+    "relay.op.image": ("relay.op.image",),
+    "relay.op.image.image": ("relay.op.image",),
     "relay.op.nn": ("relay.op.nn",),
     "relay.op.nn.nn": ("relay.op.nn",),
     "relay.op.op": _OP_OP,
@@ -192,6 +197,6 @@ NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
         "relay.testing.config:enabled_targets",
     ),
     "tir": ("relay.ir.types:Any", *_EXPR),
-    "transform": (*_TRANSFORM[:1], _TRANSFORM[2]),
+    "transform": _TRANSFORM[1:],
 }
 """Path of a module in TVM -> its sources, the first of which wins."""

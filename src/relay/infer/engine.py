@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from relay.infer.explain import callee_name, mismatch_hints, operator_diagnostic
 from relay.infer.report import Finding
+from relay.infer.solver import Solver
 from relay.infer.unify import Unifier
 from relay.ir.adt import Constructor, TypeData
 from relay.ir.exhaustive import missing_patterns
@@ -39,6 +40,7 @@ from relay.ir.types import (
     TensorType,
     TupleType,
     Type,
+    TypeRelation,
     instantiate,
     is_complete,
     join,
@@ -60,9 +62,12 @@ class Inference:
     _global_types: dict[str, Type] = field(default_factory=dict)
     _waiting: dict[IncompleteType, list[Expr]] = field(default_factory=dict)
     _ready: list[Expr] = field(default_factory=list)
+    _demands: list[tuple[Call, TypeRelation]] = field(default_factory=list)
+    _news: bool = False
 
     def __post_init__(self) -> None:
         self.unifier = Unifier(self._wake)
+        self._reporter = Solver.over(self.unifier)
 
     # ------------------------------------------------------------------ driving
 
@@ -142,10 +147,32 @@ class Inference:
 
     def _wake(self, hole: IncompleteType) -> None:
         self._ready.extend(self._waiting.pop(hole, ()))
+        self._news = True
 
     def _drain(self) -> None:
-        while self._ready:
-            self._visit(self._ready.pop())
+        while self._ready or (self._demands and self._news):
+            if self._ready:
+                self._visit(self._ready.pop())
+            else:
+                self._ask()
+
+    def _ask(self) -> None:
+        """Ask the open demands of callees what follows from what is known now."""
+        self._news = False
+        asked, self._demands = self._demands, []
+        for node, relation in asked:
+            types = [self.unifier.full(t) for t in relation.args]
+            try:
+                done = relation.func(types, relation.num_inputs, relation.attrs, self._reporter)
+            except TypeInferenceError as error:
+                self._report(node, error.message, f"{callee_name(node.op)} demands {relation}")
+                done = True
+            if not done:
+                self._demands.append((node, relation))
+            added = self._reporter.relations
+            self._demands += [(node, other) for other in added]
+            self._news |= bool(added)
+            added.clear()
 
     def _finish(self, roots: Sequence[Expr]) -> None:
         """Report what is still unknown: variables, or else the first expression."""
@@ -157,6 +184,9 @@ class Inference:
             if node in self.types and self.unifier.first_hole(self.types[node]) is not None
         ]
         variables = [node for node in unknown if isinstance(node, Var)]
+        for call, relation in self._demands:
+            open_ = relation.with_args([self.unifier.full(t) for t in relation.args])
+            self._report(call, f"{callee_name(call.op)} demands {open_}, which cannot be told")
         for node in variables or unknown[:1]:
             if isinstance(node, Var):
                 message = f"the type of %{node.name_hint} cannot be inferred"
@@ -444,6 +474,9 @@ class Inference:
             assert isinstance(whole, FuncType)
             callee = instantiate(whole, fresh)
         self._arguments(node, callee, arguments, because)
+        relations = [c for c in callee.type_constraints if isinstance(c, TypeRelation)]
+        self._demands += [(node, relation) for relation in relations]
+        self._news |= bool(relations)
         return callee.ret_type
 
     def _arguments(

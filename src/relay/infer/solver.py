@@ -22,15 +22,23 @@ class Solver:
     """Type equations and relations, and what follows from them.
 
     A relation is asked again whenever one of the types it waits for becomes known, until it is done
-    or nothing can wake it any more. What is given to `unify` must agree for good: there is no way
-    back.
+    or nothing can wake it any more; until then it is one of `relations`. What is given to `unify`
+    must agree for good: there is no way back.
     """
 
-    _relations: list[TypeRelation] = field(default_factory=list)
+    relations: list[TypeRelation] = field(default_factory=list)
     _woken: bool = False
+    _unifier: Unifier = field(init=False)
 
     def __post_init__(self) -> None:
         self._unifier = Unifier(self._wake)
+
+    @classmethod
+    def over(cls, unifier: Unifier) -> "Solver":
+        """A solver that adds to what `unifier` knows, whose owner asks the `relations`."""
+        solver = cls()
+        solver._unifier = unifier
+        return solver
 
     def hole(self) -> IncompleteType:
         """A type that is to be found."""
@@ -38,7 +46,7 @@ class Solver:
 
     def add(self, relation: TypeRelation) -> None:
         """Demand that `relation` holds."""
-        self._relations.append(relation)
+        self.relations.append(relation)
 
     def unify(self, a: Type, b: Type) -> None:
         """Demand that `a` and `b` are the same type; raises `TypeInferenceError` if they cannot."""
@@ -62,15 +70,15 @@ class Solver:
         Raises `TypeInferenceError` when a relation cannot hold.
         """
         self._woken = True
-        while self._woken and self._relations:
+        while self._woken and self.relations:
             self._woken = False
             waiting = []
-            for relation in self._relations:
+            for relation in self.relations:
                 types = [self.resolve(t) for t in relation.args]
                 if not relation.func(types, relation.num_inputs, relation.attrs, self):
                     waiting.append(relation)
-            self._relations = waiting
-        return not self._relations
+            self.relations = waiting
+        return not self.relations
 
     def _wake(self, hole: IncompleteType) -> None:
         self._woken = True

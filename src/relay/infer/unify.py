@@ -11,6 +11,8 @@ from relay.ir.types import (
     TupleType,
     Type,
     TypeCall,
+    TypeConstraint,
+    TypeRelation,
     compatible,
     instantiate,
     is_complete,
@@ -50,7 +52,12 @@ class Unifier:
             case TupleType(fields=fields):
                 return TupleType([self.full(f) for f in fields])
             case FuncType(arg_types=arguments, ret_type=result, type_params=params):
-                return FuncType([self.full(a) for a in arguments], self.full(result), params)
+                found = map(self.full, type_.type_constraints)
+                demands = [c for c in found if isinstance(c, TypeConstraint)]
+                full = [self.full(a) for a in arguments]
+                return FuncType(full, self.full(result), params, demands)
+            case TypeRelation(args=args):
+                return type_.with_args([self.full(a) for a in args])
             case TypeCall(func=func, args=args):
                 return TypeCall(self.full(func), [self.full(a) for a in args])
             case RefType(value=value):
@@ -95,6 +102,9 @@ class Unifier:
                 if not compatible(left, right):
                     return False
                 continue
+            if isinstance(left, TypeRelation) and isinstance(right, TypeRelation):
+                if not left.demands(right):
+                    return False
             inner, other = left.children(), right.children()
             if type(left) is not type(right) or len(inner) != len(other):
                 return False
@@ -137,7 +147,7 @@ def _same_parameters(left: FuncType, right: FuncType) -> tuple[FuncType, FuncTyp
         if not left.type_params:
             return left, right
         renamed = instantiate(right, left.type_params)
-        return FuncType(left.arg_types, left.ret_type), renamed
+        return FuncType(left.arg_types, left.ret_type, (), left.type_constraints), renamed
     return _fresh(left), _fresh(right)
 
 

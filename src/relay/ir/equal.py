@@ -33,6 +33,7 @@ from relay.ir.types import (
     IncompleteType,
     TensorType,
     Type,
+    TypeRelation,
     TypeVar,
 )
 from relay.ir.visit import bound_vars, post_order
@@ -271,6 +272,9 @@ class _Comparison:
                 if self.type_vars.get(left, left) is not right:
                     return False
                 continue
+            if isinstance(left, TypeRelation) and isinstance(right, TypeRelation):
+                if not left.demands(right):
+                    return False
             if isinstance(left, FuncType) and isinstance(right, FuncType):
                 if len(left.type_params) != len(right.type_params):
                     return False

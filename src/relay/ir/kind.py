@@ -75,7 +75,9 @@ def kind_error(type_: Type, definitions: Definitions | None) -> str:
             case _:
                 continue
         for part in inner:
-            if kind_of(part) is not TypeKind.Type:
+            if kind_of(part) is not TypeKind.Type and not (
+                isinstance(current, FuncType) and part in current.type_constraints
+            ):
                 return f"expected a type inside {current}, found {part}, {_WORDS[kind_of(part)]}"
         stack.extend(inner)
     return ""

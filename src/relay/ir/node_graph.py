@@ -2,28 +2,17 @@
 
 The metadata is a graph of nodes, in JSON; a node is a map, an array or an object with attributes,
 and refers to others by number. ``relay.Constant`` maps to an array of constants; the attribute
-`data` of each is the number of an array in ``b64ndarrays``, which holds records: a magic number,
-device, rank, data type, shape, size in bytes and the elements, little-endian.
+`data` of each is the number of an array in ``b64ndarrays``, which holds records
+(`relay.runtime.records`).
 """
 
 import base64
 import binascii
-import math
-import struct
 from collections.abc import Mapping, Sequence
-from typing import Final
 
-import numpy as np
-
-from relay import dtypes
 from relay.ir.expr import Constant
-from relay.runtime.ndarray import NDArray
-
-_MAGIC: Final = 0xDD5E40F096B4A13F
-_HEAD: Final = struct.Struct("<QQiiiBBH")
-"""Magic number, reserved, device kind and number, rank, type code, bits, lanes."""
-_CODES: Final = {0: "int", 1: "uint", 2: "float", 4: "bfloat"}
-MAX_RANK: Final = 64
+from relay.runtime.records import read_record
+from relay.support.errors import ArtifactError
 
 
 class MetadataError(Exception):
@@ -74,28 +63,10 @@ def _constant(node: Mapping[str, object], arrays: Sequence[object], index: int) 
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise MetadataError(f"the data of relay.Constant[{index}] is not base64") from None
-    return Constant(_array(raw, f"relay.Constant[{index}]"))
-
-
-def _array(raw: bytes, where: str) -> NDArray:
-    if len(raw) < _HEAD.size:
-        raise MetadataError(f"the data of {where} ends too early")
-    magic, _, _, _, rank, code, bits, lanes = _HEAD.unpack_from(raw)
-    if magic != _MAGIC or not 0 <= rank <= MAX_RANK:
-        raise MetadataError(f"the data of {where} is no array")
-    name = "bool" if (code, bits) == (1, 1) else f"{_CODES.get(code, '?')}{bits}"
-    if name not in dtypes.NAMES or lanes != 1:
-        raise MetadataError(f"{where} has a data type that cannot be read: {name}x{lanes}")
-    start = _HEAD.size + 8 * rank + 8
-    if len(raw) < start:
-        raise MetadataError(f"the data of {where} ends too early")
-    *shape, size = struct.unpack_from(f"<{rank + 1}q", raw, _HEAD.size)
-    wanted = math.prod(shape) * dtypes.itemsize(name)
-    if min(shape, default=0) < 0 or size != wanted or len(raw) != start + size:
-        raise MetadataError(
-            f"{where} is declared {name} of shape {shape}, which takes {wanted} bytes, "
-            f"but its data holds {len(raw) - start}"
-        )
-    storage = dtypes.to_numpy(name)
-    found = np.frombuffer(raw, storage.newbyteorder("<"), offset=start).astype(storage)
-    return NDArray(found.reshape(shape), name)
+    try:
+        array, end = read_record(raw, 0, f"relay.Constant[{index}]")
+    except ArtifactError as error:
+        raise MetadataError(error.message) from None
+    if end < len(raw):
+        raise MetadataError(f"relay.Constant[{index}] goes on after its end")
+    return Constant(array)

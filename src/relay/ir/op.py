@@ -165,9 +165,14 @@ def with_attributes(declaration: _T, **changes: object) -> _T:
 
 
 def changed_attributes(declaration: Operator) -> dict[str, object]:
-    """The attributes that differ from their defaults: what the text format prints."""
+    """The attributes that differ from their defaults: what the text format prints.
+
+    Those declared with ``field(repr=False)`` have no text, and are left out.
+    """
     changed: dict[str, object] = {}
     for f in dataclasses.fields(declaration):
+        if not f.repr:
+            continue
         value = getattr(declaration, f.name)
         if f.default is dataclasses.MISSING or value != f.default:
             changed[f.name] = value

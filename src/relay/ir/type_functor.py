@@ -13,6 +13,7 @@ from relay.ir.types import (
     TupleType,
     Type,
     TypeCall,
+    TypeConstraint,
     TypeRelation,
     TypeVar,
 )
@@ -127,10 +128,17 @@ class TypeMutator(TypeFunctor[Type]):
 
     def visit_func_type(self, ft: FuncType) -> Type:
         """Rebuild the function type over its visited parts; the type parameters stay."""
-        *arguments, result = (self.visit(t) for t in ft.children())
-        if _same(ft.children(), [*arguments, result]):
+        parts = [self.visit(t) for t in ft.children()]
+        if _same(ft.children(), parts):
             return ft
-        return FuncType(arguments, result, ft.type_params)
+        count = len(ft.arg_types)
+        demands = [p for p in parts[count + 1 :] if isinstance(p, TypeConstraint)]
+        return FuncType(parts[:count], parts[count], ft.type_params, demands)
+
+    def visit_type_relation(self, tr: TypeRelation) -> Type:
+        """Rebuild the relation over its visited types."""
+        args = [self.visit(t) for t in tr.args]
+        return tr if _same(tr.args, args) else tr.with_args(args)
 
     def visit_type_call(self, tc: TypeCall) -> Type:
         """Rebuild the data type over its visited arguments."""

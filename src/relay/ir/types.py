@@ -178,29 +178,37 @@ class TypeCall(Type):
 class FuncType(Type):
     """A function from `arg_types` to `ret_type`, polymorphic in `type_params`.
 
-    Two are equal when they differ at most in the names of their type parameters.
+    Inference demands `type_constraints` of every call; they have no text form. Two function types
+    are equal when they differ at most in the names of their type parameters.
     """
 
     arg_types: tuple[Type, ...]
     ret_type: Type
     type_params: tuple[TypeVar, ...]
+    type_constraints: "tuple[TypeConstraint, ...]"
 
     def __init__(
-        self, arg_types: Sequence[Type], ret_type: Type, type_params: Sequence[TypeVar] = ()
+        self,
+        arg_types: Sequence[Type],
+        ret_type: Type,
+        type_params: Sequence[TypeVar] | None = None,
+        type_constraints: "Sequence[TypeConstraint] | None" = None,
     ) -> None:
         object.__setattr__(self, "arg_types", tuple(arg_types))
         object.__setattr__(self, "ret_type", ret_type)
-        object.__setattr__(self, "type_params", tuple(type_params))
+        object.__setattr__(self, "type_params", tuple(type_params or ()))
+        object.__setattr__(self, "type_constraints", tuple(type_constraints or ()))
 
     def children(self) -> tuple[Type, ...]:
-        return (*self.arg_types, self.ret_type)
+        return (*self.arg_types, self.ret_type, *self.type_constraints)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FuncType) or len(self.type_params) != len(other.type_params):
             return False
         if self.type_params and self.type_params != other.type_params:
             other = instantiate(other, self.type_params)
-        return self.arg_types == other.arg_types and self.ret_type == other.ret_type
+        same = self.arg_types == other.arg_types and self.ret_type == other.ret_type
+        return same and self.type_constraints == other.type_constraints
 
     def __hash__(self) -> int:
         if self.type_params:
@@ -257,6 +265,21 @@ class TypeRelation(TypeConstraint):
     args: tuple[Type, ...]
     num_inputs: int
     attrs: object
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TypeRelation) and self.demands(other) and self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash((self.func, self.args, self.num_inputs))
+
+    def demands(self, other: "TypeRelation") -> bool:
+        """Whether `other` demands the same, be it of other types."""
+        ours = (self.func, self.num_inputs, self.attrs, len(self.args))
+        return ours == (other.func, other.num_inputs, other.attrs, len(other.args))
+
+    def with_args(self, args: Sequence[Type]) -> "TypeRelation":
+        """The same demand of other types."""
+        return TypeRelation(self.func, args, self.num_inputs, self.attrs)
 
     def __init__(
         self, func: Relation, args: Sequence[Type], num_inputs: int, attrs: object = None
@@ -350,6 +373,9 @@ def compatible(expected: Type, found: Type) -> bool:
                 matching.update(zip(right.type_params, left.type_params, strict=True))
             else:
                 open_.update(left.type_params, right.type_params)
+        if isinstance(left, TypeRelation) and isinstance(right, TypeRelation):
+            if not left.demands(right):
+                return False
         inner, other = left.children(), right.children()
         if type(left) is not type(right) or not inner or len(inner) != len(other):
             return False
@@ -396,7 +422,8 @@ def substitute_types(type_: Type, mapping: Mapping[TypeVar, Type]) -> Type:
             n if isinstance(n, TypeVar) else p
             for n, p in zip(renamed, type_.type_params, strict=True)
         ]
-        return FuncType(arguments, substitute_types(type_.ret_type, mapping), params)
+        demands = _substituted(type_.type_constraints, mapping)
+        return FuncType(arguments, substitute_types(type_.ret_type, mapping), params, demands)
     if isinstance(type_, TypeCall):
         return TypeCall(type_.func, [substitute_types(a, mapping) for a in type_.args])
     if isinstance(type_, RefType):
@@ -404,10 +431,22 @@ def substitute_types(type_: Type, mapping: Mapping[TypeVar, Type]) -> Type:
     return type_
 
 
+def _substituted(
+    constraints: Sequence[TypeConstraint], mapping: Mapping[TypeVar, Type]
+) -> list[TypeConstraint]:
+    """`constraints` with each type variable in `mapping` replaced by what it maps to."""
+    return [
+        c.with_args([substitute_types(a, mapping) for a in c.args])
+        if isinstance(c, TypeRelation)
+        else c
+        for c in constraints
+    ]
+
+
 def instantiate(function: FuncType, type_args: Sequence[Type]) -> FuncType:
     """The polymorphic `function` at `type_args`, one for each type parameter."""
     mapping = dict(zip(function.type_params, type_args, strict=True))
-    monomorphic = FuncType(function.arg_types, function.ret_type)
+    monomorphic = FuncType(function.arg_types, function.ret_type, (), function.type_constraints)
     found = substitute_types(monomorphic, mapping)
     assert isinstance(found, FuncType)
     return found

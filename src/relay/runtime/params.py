@@ -1,14 +1,11 @@
 """Parameters in files: named arrays in the binary form that TVM reads and writes.
 
 A file is, in little-endian numbers: a magic number, a reserved one, how many names, each name with
-its length before it, how many arrays, and each array as a record. A record is a magic number, a
-reserved one, kind and number of the device (always the CPU), rank, data type (class, bits, lanes),
-shape, size of the elements in bytes, and the elements in row-major order.
+its length before it, how many arrays, and each array as a record (`relay.runtime.records`).
 
 Nothing is allocated or read before the sizes that a file declares are compared with its length.
 """
 
-import math
 import struct
 from collections.abc import Mapping
 from typing import Final
@@ -16,18 +13,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
 from relay.runtime.ndarray import NDArray
+from relay.runtime.records import LEAST, read_record, write_record
 from relay.support.errors import ArtifactError
 
 LIST_MAGIC: Final = 0xF7E58D4F05049CB7
-ARRAY_MAGIC: Final = 0xDD5E40F096B4A13F
-MAX_RANK: Final = 64
-_HEAD: Final = struct.Struct("<QQiiiBBH")
 _U64: Final = struct.Struct("<Q")
-_CLASSES: Final = {0: "int", 1: "uint", 2: "float", 4: "bfloat"}
-_NUMBERS: Final = {name: number for number, name in _CLASSES.items()}
-_CPU: Final = 1
 
 
 def save_param_dict(params: Mapping[str, NDArray | npt.NDArray[np.generic]]) -> bytes:
@@ -38,7 +29,7 @@ def save_param_dict(params: Mapping[str, NDArray | npt.NDArray[np.generic]]) -> 
         encoded = name.encode()
         parts += [_U64.pack(len(encoded)), encoded]
     parts.append(_U64.pack(len(arrays)))
-    parts += [_record(array) for array in arrays]
+    parts += [write_record(array) for array in arrays]
     return b"".join(parts)
 
 
@@ -62,23 +53,13 @@ def load_param_dict(data: bytes | bytearray | memoryview) -> dict[str, NDArray]:
         if name in names:
             raise ArtifactError(f"the parameter file names {name!r} twice")
         names[name] = None
-    count = reader.count("arrays", _HEAD.size + 8)
+    count = reader.count("arrays", LEAST)
     if count != len(names):
         raise ArtifactError(f"the parameter file has {len(names)} names and {count} arrays")
-    result = {name: _array(reader, name) for name in names}
+    result = {name: reader.array(f"the parameter {name!r}") for name in names}
     if reader.rest:
         raise ArtifactError(f"the parameter file goes on for {reader.rest} bytes after its end")
     return result
-
-
-def _record(array: NDArray) -> bytes:
-    name = array.dtype
-    bits = 1 if name == "bool" else dtypes.bits(name)
-    number = _NUMBERS["uint" if name == "bool" else name.rstrip("0123456789")]
-    storage = dtypes.to_numpy(name).newbyteorder("<")
-    elements = np.ascontiguousarray(array.numpy(), storage).tobytes()
-    head = _HEAD.pack(ARRAY_MAGIC, 0, _CPU, 0, array.ndim, number, bits, 1)
-    return head + struct.pack(f"<{array.ndim + 1}q", *array.shape, len(elements)) + elements
 
 
 class _Reader:
@@ -109,6 +90,11 @@ class _Reader:
         (value,) = _U64.unpack(self.take(_U64.size, what))
         return int(value)
 
+    def array(self, where: str) -> NDArray:
+        """The array whose record is next."""
+        found, self._at = read_record(self._data, self._at, where)
+        return found
+
     def count(self, what: str, least: int) -> int:
         """How many `what` follow, each of at least `least` bytes."""
         found = self.number(f"the number of {what}")
@@ -118,30 +104,6 @@ class _Reader:
                 f"but {self.rest} bytes cannot hold that many"
             )
         return found
-
-
-def _array(reader: _Reader, name: str) -> NDArray:
-    where = f"the parameter {name!r}"
-    magic, _, _, _, rank, number, bits, lanes = _HEAD.unpack(reader.take(_HEAD.size, where))
-    if magic != ARRAY_MAGIC or not 0 <= rank <= MAX_RANK:
-        raise ArtifactError(f"{where} is no array")
-    dtype = "bool" if (number, bits) == (1, 1) else f"{_CLASSES.get(number, '?')}{bits}"
-    if dtype not in dtypes.NAMES or lanes != 1:
-        raise ArtifactError(f"{where} has a data type that cannot be read: {dtype}x{lanes}")
-    numbers = reader.take(8 * (rank + 1), f"the shape of {where}")
-    *shape, size = struct.unpack(f"<{rank + 1}q", numbers)
-    wanted = math.prod(shape) * dtypes.itemsize(dtype)
-    if min(shape, default=0) < 0 or size != wanted:
-        raise ArtifactError(
-            f"{where} is declared {dtype} of shape {tuple(shape)}, which takes {wanted} bytes, "
-            f"but its data are said to take {size}"
-        )
-    storage = dtypes.to_numpy(dtype)
-    elements = np.frombuffer(reader.take(size, where), storage.newbyteorder("<"))
-    try:
-        return NDArray(elements.astype(storage).reshape(shape), dtype)
-    except ValueError:  # a size of zero lets others be too large for NumPy
-        raise ArtifactError(f"{where} has a shape that is too large: {tuple(shape)}") from None
 
 
 __all__ = ["load_param_dict", "save_param_dict"]
