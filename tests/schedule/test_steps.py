@@ -380,7 +380,9 @@ def chosen_step(schedule: Schedule, draw: st.DataObject) -> Step:
     stages = [b.name for b in func.workspaces]
     params = [b.name for b in func.params]
     divisors = [d for d in range(1, loop.extent + 1) if loop.extent % d == 0]
-    kinds = "split cut reorder fuse collapse parallel vectorize unroll pack rfactor".split()
+    kinds = (
+        "split cut reorder fuse collapse parallel vectorize unroll pack prefetch rfactor".split()
+    )
     kind = draw.draw(
         st.sampled_from([*kinds, *(("compute_at",) * 4 + ("isolate",) if stages else ())])
     )
@@ -397,6 +399,8 @@ def chosen_step(schedule: Schedule, draw: st.DataObject) -> Step:
         case "pack":
             buffer, axis = draw.draw(st.sampled_from(params)), draw.draw(st.integers(0, 2))
             line = f"pack(buffer={buffer!r}, axis={axis}, factor={draw.draw(st.integers(1, 5))})"
+        case "prefetch":
+            line = f"prefetch(buffer={draw.draw(st.sampled_from(params))!r}, ahead=4)"
         case "rfactor":
             line = f"rfactor(loop={name!r}, lanes={tuple(inside[1:])!r})"
         case "compute_at":

@@ -96,6 +96,6 @@ class _Matcher:
             case Compare(), Compare():
                 return a.op == b.op
             case Load(), Load():
-                return self.buffers.get(a.buffer) is b.buffer
+                return self.buffers.get(a.buffer) is b.buffer and a.ahead == b.ahead
             case _:
                 return True  # a cast, whose dtype was compared, or a selection

@@ -6,7 +6,7 @@ The whole grammar (scalar expressions are those of `relay.te.expr`, with `Load` 
     s     ::= For(var, extent, kind, s) | Block(s...) | If(e, s, s?) | Allocate(buffer, s)
             | Store(buffer, e..., e, reduce?)
     kind  ::= serial | parallel | vectorized | unrolled
-    e     ::= te.expr | Load(buffer, e...)
+    e     ::= te.expr | Load(buffer, e..., ahead?)
 
 Contract
 - A loop runs its variable over ``0 .. extent-1``. A serial loop runs in order.
@@ -87,14 +87,19 @@ class Buffer:
 
 @final
 class Load(Expr):
-    """The element of `buffer` at `indices` (``int64``)."""
+    """The element of `buffer` at `indices` (``int64``).
 
-    __slots__ = ("buffer", "indices")
+    With `ahead`, the element so many places further, if there is one, is worth having in the
+    nearest cache: a hint, which changes no result.
+    """
 
-    def __init__(self, buffer: Buffer, indices: Sequence[Expr]) -> None:
+    __slots__ = ("ahead", "buffer", "indices")
+
+    def __init__(self, buffer: Buffer, indices: Sequence[Expr], ahead: int = 0) -> None:
         assert len(indices) == len(buffer.shape), f"{buffer!r} indexed with {len(indices)} indices"
         self.buffer = buffer
         self.indices = tuple(indices)
+        self.ahead = ahead
         self.dtype = buffer.dtype
 
     def children(self) -> tuple[Expr, ...]:
@@ -107,7 +112,7 @@ class Load(Expr):
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         if all(a is b for a, b in zip(self.indices, children, strict=True)):
             return self
-        return Load(self.buffer, children)
+        return Load(self.buffer, children, self.ahead)
 
 
 class Printed:

@@ -6,6 +6,7 @@ from typing import Final, NoReturn, TypeAlias
 from relay import dtypes
 from relay.loop.ir import Buffer, Load
 from relay.loop.printer import (
+    AHEAD,
     BINARY_SIGNS,
     CALLS_OF_ONE,
     CALLS_OF_TWO,
@@ -101,6 +102,12 @@ class ExprParser:
         if self.token.text != text:
             self.unexpected(f"`{text}` {where}")
         return self.take()
+
+    def natural(self, what: str) -> int:
+        """An integer literal."""
+        if self.token.kind != "number" or not self.token.text.isdigit():
+            self.unexpected(f"{what}, an integer")
+        return int(self.take().text)
 
     def unexpected(self, expected: str, hints: tuple[str, ...] = ()) -> NoReturn:
         """Fail: the next token is not what was expected."""
@@ -258,7 +265,8 @@ class ExprParser:
         if opened.sign == "[":
             buffer = self.buffer(opened.head)
             self.check_indices(buffer, inside, place)
-            operands.append(Operand(Load(buffer, [i.expr for i in inside]), place))
+            ahead = self.natural("the number of places to look ahead") if self.accept(AHEAD) else 0
+            operands.append(Operand(Load(buffer, [i.expr for i in inside], ahead), place))
         else:
             operands.append(Operand(self.call(opened.head.text, inside, place), place))
 

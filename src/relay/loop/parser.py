@@ -98,12 +98,6 @@ class _Parser(ExprParser):
             self.error(f"`{token.text}` is already in scope", (token.start, token.end))
         return self.take().text
 
-    def natural(self, what: str) -> int:
-        """An integer literal."""
-        if self.token.kind != "number" or not self.token.text.isdigit():
-            self.unexpected(f"{what}, an integer")
-        return int(self.take().text)
-
     # ------------------------------------------------------------------ statements
 
     def body(self) -> Stmt:

@@ -119,9 +119,12 @@ BINARY_SIGNS = {
 CALLS_OF_ONE = UNARY - UNARY_SIGNS.keys()
 CALLS_OF_TWO = BINARY - BINARY_SIGNS.keys()
 NUMBERS = ("inf", "nan", "true", "false")
+#: What stands before the number of places that a load looks ahead.
+AHEAD = "ahead"
+
 #: Words that are no names of variables or buffers.
 RESERVED = frozenset(
-    {"func", "workspace", "alloc", "if", "else", "and", "or", "not", "select"}
+    {AHEAD, "func", "workspace", "alloc", "if", "else", "and", "or", "not", "select"}
     | set(LOOPS.values())
     | set(NUMBERS)
     | set(dtypes.NAMES)
@@ -346,8 +349,9 @@ class _Printer:
                 return _call("select", (cond, then, otherwise))
             case Cast(dtype=dtype, value=value):
                 return _call(dtype, (value,))
-            case Load(buffer=buffer, indices=indices):
-                return _call(self.name(buffer), indices, "[]")
+            case Load(buffer=buffer, indices=indices, ahead=ahead):
+                hint: list[_Work] = [f" {AHEAD} {ahead}"] if ahead else []
+                return [*_call(self.name(buffer), indices, "[]"), *hint]
             case _:  # no part of the grammar: only `verify` meets it, to report it
                 return _call(f"<{type(node).__name__}>", node.children())
 

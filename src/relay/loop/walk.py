@@ -100,7 +100,7 @@ def map_buffers(stmt: Stmt, mapping: Mapping[Buffer, Buffer]) -> Stmt:
 
     def redirect(expr: Expr) -> Expr:
         if isinstance(expr, Load) and expr.buffer in mapping:
-            return Load(mapping[expr.buffer], expr.indices)
+            return Load(mapping[expr.buffer], expr.indices, expr.ahead)
         return expr
 
     def visit(s: Stmt) -> Stmt:

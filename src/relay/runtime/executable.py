@@ -66,6 +66,8 @@ class Executable:
         self._arena = aligned_empty((max(1, arena_bytes),), "uint8")
         self._bound: list[npt.NDArray[np.generic] | None] = [None] * len(self.inputs)
         self._own: list[npt.NDArray[np.generic] | None] = [None] * len(self.inputs)
+        #: What `_own` memory holds a copy of, where it is in use.
+        self._copied: list[npt.NDArray[np.generic] | None] = [None] * len(self.inputs)
         self._results = [_empty(spec) for spec in self.outputs]
         self._input_addresses = (ctypes.c_void_p * max(1, len(self.inputs)))()
         self._output_addresses = _addresses([r.numpy() for r in self._results])
@@ -104,16 +106,26 @@ class Executable:
         if array is self._bound[index]:
             return  # its memory is known, and cannot move while it is referred to here
         with self._lock:
-            address = array.ctypes.data
-            if address % ALIGNMENT or not array.flags.c_contiguous:
-                own = self._own[index]
-                if own is None:
-                    own = self._own[index] = aligned_empty(spec.shape, spec.dtype)
+            own = self._own[index]
+            if own is None or array is not self._copied[index]:
+                own = self._bind(index, array)
+            if own is not None:
                 np.copyto(own, array)
-                array, address = own, own.ctypes.data
-            self._bound[index] = array
+
+    def _bind(self, index: int, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic] | None:
+        """Use the memory of `array` for input `index`, or memory of its own, which is returned."""
+        address = array.ctypes.data
+        self._unbound.discard(index)
+        if address % ALIGNMENT == 0 and array.flags.c_contiguous:
+            self._bound[index], self._copied[index] = array, None
             self._input_addresses[index] = address
-            self._unbound.discard(index)
+            return None
+        own = self._own[index]
+        if own is None:
+            own = self._own[index] = aligned_empty(array.shape, self.inputs[index].dtype)
+        self._bound[index], self._copied[index] = own, array
+        self._input_addresses[index] = own.ctypes.data
+        return own
 
     def _index(self, key: str | int) -> int:
         if isinstance(key, str):

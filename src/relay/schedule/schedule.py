@@ -19,6 +19,7 @@ from relay.schedule.steps import (
     Fuse,
     Pack,
     Parallel,
+    Prefetch,
     Reorder,
     Split,
     Step,
@@ -36,6 +37,7 @@ STEPS: dict[str, type[Step]] = {
     "isolate": Isolate,
     "pack": Pack,
     "parallel": Parallel,
+    "prefetch": Prefetch,
     "reorder": Reorder,
     "rfactor": Rfactor,
     "split": Split,
@@ -129,6 +131,10 @@ class Schedule:
         names = step.names(self.func)
         self.take(step)
         return names
+
+    def prefetch(self, buffer: str, ahead: int) -> None:
+        """See `Prefetch`."""
+        self.take(Prefetch(buffer, ahead))
 
     def rfactor(self, loop: str, lanes: tuple[str, ...]) -> None:
         """See `Rfactor`."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store, block
 from relay.loop.walk import (
     children,
+    loads,
     loops,
     map_buffers,
     map_expressions,
@@ -388,3 +389,24 @@ class Pack(Step):
         for axis, extent in zip(reversed(axes), reversed(packed.shape), strict=True):
             body = For(axis, extent, Kind.SERIAL, body)
         return simplify_in(body, {})
+
+
+@dataclass(frozen=True)
+class Prefetch(Step):
+    """Loads of `buffer` bring what lies `ahead` elements further into the nearest cache."""
+
+    buffer: str
+    ahead: int
+
+    def apply(self, func: Func) -> Func:
+        if self.ahead < 1:
+            raise ScheduleError(f"prefetch: expected places ahead, found {self.ahead}")
+        if not any(e.buffer.name == self.buffer for e in loads(func.body)):
+            raise ScheduleError(f"prefetch: nothing in {func.name} reads {self.buffer}")
+
+        def look(expr: Expr) -> Expr:
+            if isinstance(expr, Load) and expr.buffer.name == self.buffer:
+                return Load(expr.buffer, expr.indices, self.ahead)
+            return expr
+
+        return with_body(func, map_expressions(func.body, lambda e: rewrite(e, look)))

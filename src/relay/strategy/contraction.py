@@ -7,6 +7,7 @@ where its readers use it, so that the epilogue works on registers before the onl
 
 from dataclasses import dataclass
 
+from relay import dtypes
 from relay.loop.ir import Buffer, For, Load
 from relay.loop.simplify import linear
 from relay.loop.walk import loads
@@ -28,9 +29,12 @@ from relay.strategy.nests import (
 )
 from relay.strategy.registers import RegisterTile
 from relay.strategy.rows import RowTiling, gather, parts
-from relay.strategy.tiles import choose
+from relay.strategy.tiles import Tile, balanced, choose
 from relay.target import Target
 from relay.te.expr import Var
+
+#: How far ahead to look where everything is read once: a few steps of any tile.
+_AHEAD_BYTES = 2048
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,15 @@ class _Tiling:
         else:
             vectors = max(1, -(-column_extent // self.lanes))
         self.tile = choose(rows, vectors, target)
-        self.registers = RegisterTile(schedule, buffer.name, work.column, work.row, self.lanes)
+        # A single row does two operations for every weight that it reads: that is over soon.
+        self.parallel = work.update.work >= PARALLEL_WORK * (8 if rows == 1 else 1)
+        if rows == 1 and self.parallel:
+            # Only panels can be shared out, and reading them takes the time: equal shares.
+            self.tile = Tile(1, balanced(vectors, self.tile.vectors, target.cores))
+        self.stream = rows == 1
+        self.registers = RegisterTile(
+            schedule, buffer.name, work.column, work.row, self.lanes, self.stream
+        )
         self.column_extent = column_extent
         self.extents = extents
 
@@ -244,6 +256,16 @@ class _Tiling:
         for name, (_, size) in zip(cuts, panels, strict=True):
             self._panels(name, size, name[len(roles.outer) :])
         gather(schedule, self.work.rows_operand.buffer, self.lanes)
+        if self.stream:
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Bring the columns operand into the nearest cache early: each of it is used only once."""
+        loaded = {e.buffer.name for e in loads(self.schedule.func.body)}
+        packed = f"{self.work.columns_operand.buffer.name}.packed"
+        if packed in loaded:
+            size = dtypes.itemsize(self.work.columns_operand.dtype)
+            self.schedule.prefetch(packed, _AHEAD_BYTES // size)
 
     def _pack(self) -> None:
         """Copy the columns operand so that the columns of a tile lie together, if that pays."""
@@ -291,7 +313,7 @@ class _Tiling:
             vectors=(vector_loop,) if vector_loop else (),
             lanes=lanes_loop,
             size=rows,
-            parallel=self.work.update.work >= PARALLEL_WORK,
+            parallel=self.parallel,
             target=self.target,
             body=self.registers.compute,
         ).run()

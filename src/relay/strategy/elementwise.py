@@ -110,9 +110,15 @@ def vectorize_writes(schedule: Schedule, buffer: str, lanes: int) -> None:
     """Cut the nests that write `buffer` at their borders, and vectorize their innermost loops."""
     peel(schedule, buffer)
     for nest in nests_of(schedule.func, buffer):
-        loops = [a for a in nest.axes if a.kind is Kind.SERIAL]
-        if loops and not nest.store.reduce:
-            vectorize_in_pieces(schedule, loops[-1].var.name, lanes)
+        if nest.store.reduce:
+            continue
+        loops = [a.var.name for a in nest.axes if a.kind is Kind.SERIAL and a.extent > 1]
+        if not loops:
+            continue
+        units = [a.var.name for a in nest.axes if a.kind is Kind.SERIAL and a.extent == 1]
+        if units and nest.axes[-1].extent == 1:
+            schedule.reorder(*units, *loops)
+        vectorize_in_pieces(schedule, loops[-1], lanes)
 
 
 def schedule_rest(schedule: Schedule, target: Target) -> None:

@@ -6,8 +6,9 @@ from relay.schedule import Schedule
 from relay.strategy.nests import Nest, nests_of
 from relay.strategy.rows import TileLoops
 
-#: Multiply-adds written out in one step of the innermost loop, at most.
-_MAX_UNROLLED = 96
+#: Multiply-adds written out in one step of the innermost loop, at most; and where operands come
+#: from afar, for which loads that are spread in time are better.
+_MAX_UNROLLED, _MAX_UNROLLED_STREAM = 96, 16
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class RegisterTile:
     """How to compute a tile of the stage called `buffer`.
 
     Of the dimensions of the stage, `column` becomes vectors of at most `lanes`, and every step
-    along `row` takes one broadcast value.
+    along `row` takes one broadcast value. In a `stream` nothing that is loaded is used twice.
     """
 
     schedule: Schedule
@@ -23,6 +24,7 @@ class RegisterTile:
     column: int
     row: int | None
     lanes: int
+    stream: bool = False
 
     def compute(self, loops: TileLoops) -> None:
         """Compute one tile in registers, where the reader's `loops` use it."""
@@ -63,10 +65,18 @@ class RegisterTile:
     def _unroll_reduction(self, reduced: list[str], accumulators: int) -> list[str]:
         """Split a few steps off the innermost reduction loop, to be written out."""
         schedule = self.schedule
-        extent = schedule.extent(reduced[-1])
+        units = [n for n in reduced if schedule.extent(n) == 1]
+        long = [n for n in reduced if n not in units]
+        if not long:
+            return reduced
+        extent = schedule.extent(long[-1])
+        most = _MAX_UNROLLED_STREAM if self.stream else _MAX_UNROLLED
+        if extent * accumulators <= 2 * most:
+            schedule.unroll(long[-1])
+            return [*units, *long]
         for factor in (8, 4, 2):
-            if extent % factor == 0 and extent > factor and factor * accumulators <= _MAX_UNROLLED:
-                outer, inner = schedule.split(reduced[-1], factor)
+            if extent % factor == 0 and extent > factor and factor * accumulators <= most:
+                outer, inner = schedule.split(long[-1], factor)
                 schedule.unroll(inner)
-                return [*reduced[:-1], outer, inner]
-        return reduced
+                return [*units, *long[:-1], outer, inner]
+        return [*units, *long]

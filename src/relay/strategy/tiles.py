@@ -58,3 +58,13 @@ def choose(rows: int, vectors: int, target: Target, exact_vectors: bool = False)
                 best = key
     assert best is not None
     return best[2]
+
+
+def balanced(vectors: int, most: int, cores: int) -> int:
+    """The width of panels, at most `most`, by which the core with most of `vectors` has least."""
+
+    def share(width: int) -> int:
+        panels = -(-vectors // width)
+        return -(-panels // cores) * width
+
+    return min(range(1, most + 1), key=lambda width: (share(width), -width))

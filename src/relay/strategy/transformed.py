@@ -174,13 +174,13 @@ def _divide(extent: int) -> list[int]:
     return [d for d in range(1, extent + 1) if extent % d == 0]
 
 
-def _plans(chain: _Chain) -> Iterator[_Plan]:
-    """All ways to cut the work into equal blocks."""
+def _plans(chain: _Chain, target: Target) -> Iterator[_Plan]:
+    """All ways to cut the work into equal blocks, whose register tiles `target` can hold."""
     blocks = [(rows, chain.columns) for rows in _divide(chain.rows)]
     blocks += [(1, columns) for columns in _divide(chain.columns)[:-1]]
     for rows, columns in blocks:
         for vectors in _divide(chain.output_blocks):
-            if vectors <= 8:
+            if vectors <= 8 and 2 * vectors < target.vector_registers:
                 yield _Plan(rows, columns, vectors, apart=False)
                 yield _Plan(rows, columns, vectors, apart=True)
 
@@ -215,7 +215,7 @@ def schedule_transformed(schedule: Schedule, products: Buffer, target: Target) -
     chain = _recognize(schedule, products)
     if chain is None:
         return False
-    plan = min(_plans(chain), key=lambda p: _estimate(chain, p, target))
+    plan = min(_plans(chain, target), key=lambda p: _estimate(chain, p, target))
     _Blocks(schedule, chain, plan, target).run()
     return True
 

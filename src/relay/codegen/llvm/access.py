@@ -76,6 +76,13 @@ class Access:
         name = self.builder.emit(f"load {full}, ptr {pointer}, align {align}")
         return self.from_memory(name, buffer.dtype, lanes)
 
+    def prefetch(self, buffer: Buffer, form: Linear) -> None:
+        """Ask for an element, which need not exist, to be brought into the nearest cache."""
+        b = self.builder
+        b.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
+        pointer = self.address_unchecked(buffer, form)
+        b.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
     # ------------------------------------------------------------------ loads
 
     def load(self, buffer: Buffer, form: Linear, mask: Value | None) -> Value:

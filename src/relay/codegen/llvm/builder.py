@@ -18,7 +18,7 @@ from relay.codegen.llvm.types import (
     register_type,
     suffix,
 )
-from relay.target import Target
+from relay.target import Target, is_aarch64
 
 
 class Module:
@@ -26,7 +26,7 @@ class Module:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        arm = target.triple.startswith(("aarch64", "arm64"))
+        arm = is_aarch64(target.triple)
         self.has_fma = target.has("fma") or arm
         self.has_half = target.has("f16c") or arm
         self._declarations: dict[str, str] = {}

@@ -323,7 +323,10 @@ class Evaluator:
             return self.access.load(buffer, offset, mask)
         first = offset.without_lane()
         if stride in (1, -1) or (stride in (2, 3, 4) and mask is None):
-            return self.access.load_strided(buffer, first, stride, self.lanes, mask)
+            loaded = self.access.load_strided(buffer, first, stride, self.lanes, mask)
+            if expr.ahead:  # after the load, so that both stay together
+                self.access.prefetch(buffer, first + Linear(expr.ahead))
+            return loaded
         if mask is None:
             lanes = [first + Linear(stride * lane) for lane in range(self.lanes)]
             return self.access.load_lanes(buffer, lanes)

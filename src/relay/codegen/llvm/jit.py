@@ -44,6 +44,8 @@ def optimised(text: str, target: Target) -> llvm.ModuleRef:
     machine = target_machine(target)
     try:
         module = llvm.parse_assembly(text)
+        # Alignments and the integers that registers hold are the target's, not LLVM's defaults.
+        module.data_layout = str(machine.target_data)
         module.verify()
     except RuntimeError as error:
         raise InternalError(f"malformed LLVM IR: {error}\n{text}") from error

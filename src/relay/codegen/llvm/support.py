@@ -15,6 +15,8 @@ A pool is a set of threads that sit in ``relay_worker`` and share these words:
 Threads spin for ``spins`` rounds, then park: on a futex on Linux, by ``WaitOnAddress`` on Windows,
 on a POSIX condition variable elsewhere. ``relay_parallel_for`` runs the job on the calling thread
 alone when there is one iteration or one thread, or when another caller owns the pool.
+Every other job goes through its iterations from the end, in a few pieces: what the job before it
+used last, its results or weights that are used again, is then still in the caches.
 Iterations are split into contiguous ranges of nearly equal length; what one iteration computes does
 not depend on who runs it, so results are the same for any number of threads.
 """
@@ -42,6 +44,8 @@ _POOL = """
 @fn = internal global ptr null, align 128
 @env = internal global ptr null, align 8
 @n = internal global i64 0, align 8
+@backwards = internal global i1 false, align 1
+@turns = internal global i8 0, align 1
 @pending = internal global i32 0, align 128
 @busy = internal global i32 0, align 128
 @threads = internal global i32 1, align 4
@@ -59,7 +63,45 @@ define internal void @share(i64 %id, i64 %parts) nounwind {
   %begin = udiv i64 %a, %parts
   %next = add i64 %a, %n
   %end = udiv i64 %next, %parts
+  %backwards = load i1, ptr @backwards
+  call void @walk(ptr %fn, ptr %env, i64 %begin, i64 %end, i1 %backwards)
+  ret void
+}
+
+define internal i1 @turn() nounwind {
+  %old = load atomic i8, ptr @turns monotonic, align 1
+  %new = xor i8 %old, 1
+  store atomic i8 %new, ptr @turns monotonic, align 1
+  %backwards = trunc i8 %old to i1
+  ret i1 %backwards
+}
+
+define internal void @walk(ptr %fn, ptr %env, i64 %begin, i64 %end, i1 %backwards) nounwind {
+entry:
+  br i1 %backwards, label %cut, label %whole
+whole:
   call void %fn(ptr %env, i64 %begin, i64 %end)
+  br label %leave
+cut:
+  %n = sub i64 %end, %begin
+  %few = icmp ult i64 %n, 8
+  %pieces = select i1 %few, i64 %n, i64 8
+  br label %head
+head:
+  %left = phi i64 [ %pieces, %cut ], [ %less, %piece ]
+  %some = icmp ne i64 %left, 0
+  br i1 %some, label %piece, label %leave
+piece:
+  %less = sub i64 %left, 1
+  %a = mul i64 %less, %n
+  %b = mul i64 %left, %n
+  %x = udiv i64 %a, %pieces
+  %y = udiv i64 %b, %pieces
+  %first = add i64 %begin, %x
+  %last = add i64 %begin, %y
+  call void %fn(ptr %env, i64 %first, i64 %last)
+  br label %head
+leave:
   ret void
 }
 
@@ -85,7 +127,8 @@ serial:
   %some = icmp sgt i64 %n, 0
   br i1 %some, label %alone, label %leave
 alone:
-  call void %fn(ptr %env, i64 0, i64 %n)
+  %turn = call i1 @turn()
+  call void @walk(ptr %fn, ptr %env, i64 0, i64 %n, i1 %turn)
   br label %leave
 leave:
   ret void
@@ -98,6 +141,8 @@ publish:
   store ptr %fn, ptr @fn
   store ptr %env, ptr @env
   store i64 %n, ptr @n
+  %way = call i1 @turn()
+  store i1 %way, ptr @backwards
   %others = sub i32 %count, 1
   store atomic i32 %others, ptr @pending monotonic, align 4
   %old = load atomic i32, ptr @job monotonic, align 4
