@@ -11,7 +11,17 @@ from pathlib import Path
 
 from relay.support.errors import RelayError
 
-_VECTOR_BYTES = (("avx512f", 64), ("avx", 32), ("sse2", 16), ("neon", 16), ("fp-armv8", 16))
+#: Bytes of a vector register, by the feature that brings it; the first one present counts.
+_VECTOR_BYTES = (("avx512f", 64), ("avx", 32))
+_SMALLEST_VECTOR_BYTES = 16
+#: What LLVM takes for granted with a feature, as far as schedules and code generation ask for it.
+_IMPLIED = {
+    "avx512f": ("avx2", "f16c", "fma"),
+    "avx2": ("avx",),
+    "f16c": ("avx",),
+    "fma": ("avx",),
+}
+_L1_BYTES, _L2_BYTES = 32 * 1024, 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -19,16 +29,16 @@ class Target:
     """A CPU: LLVM's `triple`, `cpu` and `features`, and the sizes that schedules depend on.
 
     Sizes are bytes; `vector_bytes` is the widest vector register and `vector_registers` their
-    number; caches are those of one core.
+    number; caches are those of one core. `for_cpu` fills in what follows from the features.
     """
 
     triple: str
     cpu: str
     features: tuple[str, ...]
-    vector_bytes: int = 16
+    vector_bytes: int = _SMALLEST_VECTOR_BYTES
     vector_registers: int = 16
-    l1_bytes: int = 32 * 1024
-    l2_bytes: int = 512 * 1024
+    l1_bytes: int = _L1_BYTES
+    l2_bytes: int = _L2_BYTES
     cores: int = 1
 
     def lanes(self, dtype_bits: int) -> int:
@@ -40,24 +50,84 @@ class Target:
         return feature in self.features
 
     def with_features(self, *features: str) -> "Target":
-        """This target restricted to `features` (to try narrower instruction sets)."""
+        """This target restricted to `features`, and to what these imply.
+
+        The code then runs on every CPU of the architecture that has them. Raises `RelayError` for
+        a feature that this CPU lacks.
+        """
         unknown = set(features) - set(self.features)
         if unknown:
             raise RelayError(f"this CPU lacks {', '.join(sorted(unknown))}")
-        vector_bytes, registers = _vector_unit(features, self.triple)
+        chosen = _with_implied(features)
+        vector_bytes, registers = _vector_unit(chosen, self.triple)
         return replace(
             self,
-            cpu="generic" if not self.triple.startswith("x86_64") else "x86-64",
-            features=tuple(features),
+            cpu=_oldest_cpu(self.triple),
+            features=chosen,
             vector_bytes=vector_bytes,
             vector_registers=registers,
         )
 
 
+def for_cpu(
+    triple: str,
+    cpu: str = "",
+    features: tuple[str, ...] = (),
+    *,
+    l1_bytes: int = _L1_BYTES,
+    l2_bytes: int = _L2_BYTES,
+    cores: int = 1,
+) -> Target:
+    """The target for a CPU in LLVM's words, which need not be that of this machine. ::
+
+        for_cpu("aarch64-unknown-linux-gnu", "neoverse-n1", ("neon",), l1_bytes=64 * 1024, cores=4)
+
+    Without `cpu` the code runs on every CPU of the architecture that has `features`. These name
+    the instruction sets that schedules may count on: the vectors are as wide as they say, whatever
+    else `cpu` has. Sizes of caches are bytes for one core.
+    """
+    chosen = _with_implied(features)
+    vector_bytes, registers = _vector_unit(chosen, triple)
+    return Target(
+        triple=triple,
+        cpu=cpu or _oldest_cpu(triple),
+        features=chosen,
+        vector_bytes=vector_bytes,
+        vector_registers=registers,
+        l1_bytes=l1_bytes,
+        l2_bytes=l2_bytes,
+        cores=cores,
+    )
+
+
+def is_aarch64(triple: str) -> bool:
+    """Whether `triple` is of the 64-bit Arm architecture, which has two names."""
+    return triple.startswith(("aarch64", "arm64"))
+
+
+def _oldest_cpu(triple: str) -> str:
+    """LLVM's name for what all CPUs of the architecture have in common."""
+    return "x86-64" if triple.startswith("x86_64") else "generic"
+
+
+def _with_implied(features: tuple[str, ...]) -> tuple[str, ...]:
+    """`features` followed by those that they imply."""
+    found = dict.fromkeys(features)
+    pending = list(features)
+    while pending:
+        name = pending.pop()
+        base = "avx512f" if name.startswith("avx512") else name
+        for implied in (base, *_IMPLIED.get(base, ())):
+            if implied not in found:
+                found[implied] = None
+                pending.append(implied)
+    return tuple(found)
+
+
 def _vector_unit(features: tuple[str, ...], triple: str) -> tuple[int, int]:
     """Width in bytes and number of the vector registers."""
-    width = next((size for name, size in _VECTOR_BYTES if name in features), 16)
-    registers = 32 if "avx512vl" in features or triple.startswith(("aarch64", "arm64")) else 16
+    width = next((size for name, size in _VECTOR_BYTES if name in features), _SMALLEST_VECTOR_BYTES)
+    registers = 32 if "avx512f" in features or is_aarch64(triple) else 16
     return width, registers
 
 
@@ -90,16 +160,13 @@ def _cache_bytes(level: int, default: int) -> int:
 
 
 def from_cpu(triple: str, cpu: str, features: tuple[str, ...]) -> Target:
-    """The target for a CPU that LLVM describes, with sizes read from the operating system."""
-    vector_bytes, registers = _vector_unit(features, triple)
-    return Target(
-        triple=triple,
-        cpu=cpu,
-        features=features,
-        vector_bytes=vector_bytes,
-        vector_registers=registers,
-        l1_bytes=_cache_bytes(1, 32 * 1024),
-        l2_bytes=_cache_bytes(2, 512 * 1024),
+    """The target for this machine's CPU, as LLVM names it; the operating system tells its sizes."""
+    return for_cpu(
+        triple,
+        cpu,
+        features,
+        l1_bytes=_cache_bytes(1, _L1_BYTES),
+        l2_bytes=_cache_bytes(2, _L2_BYTES),
         cores=usable_cores(),
     )
 

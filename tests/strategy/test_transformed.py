@@ -83,8 +83,8 @@ def test_every_way_to_cut_it_is_right(
     wanted = _Plan(rows, columns, vectors=1, apart=apart)
     case = winograd(1, 2, 2, 10, 14, 8)
 
-    def only(chain: object) -> list[_Plan]:
-        assert wanted in _plans(chain)  # type: ignore[arg-type]
+    def only(chain: object, target: Target) -> list[_Plan]:
+        assert wanted in _plans(chain, target)  # type: ignore[arg-type]
         return [wanted]
 
     monkeypatch.setattr("relay.strategy.transformed._plans", only)

@@ -31,7 +31,7 @@ from relay import dtypes
 from relay.executor.manifest import Placed, Stored
 from relay.runtime.memory import ALIGNMENT
 from relay.support.errors import ArtifactError
-from relay.target import Target
+from relay.target import Target, is_aarch64
 
 CONSTANTS: Final = "constants.bin"
 MANIFEST: Final = "manifest.json"
@@ -308,22 +308,25 @@ def _members(
 
 def check_host(target: Target, host: Target) -> None:
     """Raise `ArtifactError` unless code for `target` runs on `host`, saying what is lacking."""
+    reason = obstacle(target, host)
+    if reason is not None:
+        raise ArtifactError(f"the model is compiled for {reason}. Compile it again here")
+
+
+def obstacle(target: Target, host: Target) -> str | None:
+    """What code for `target` needs and `host` is or lacks; None where it runs there."""
     wanted, found = _platform(target.triple), _platform(host.triple)
     if wanted != found:
-        raise ArtifactError(
-            f"the model is compiled for {' '.join(wanted)}, this machine is {' '.join(found)}; "
-            "compile it again here"
-        )
+        return f"{' '.join(wanted)}, this machine is {' '.join(found)}"
     missing = sorted(set(target.features) - set(host.features))
     if missing:
-        raise ArtifactError(
-            f"the model is compiled for the CPU {target.cpu}; this one ({host.cpu}) lacks "
-            f"{', '.join(missing)}. Compile it again here"
-        )
+        return f"the CPU {target.cpu}; this one ({host.cpu}) lacks {', '.join(missing)}"
+    return None
 
 
 def _platform(triple: str) -> tuple[str, str]:
     """Architecture and operating system, without vendor and version."""
     parts = triple.split("-")
     system = parts[2] if len(parts) > 2 else ""
-    return parts[0], re.sub(r"[0-9.]*$", "", system)
+    architecture = "aarch64" if is_aarch64(triple) else parts[0]
+    return architecture, re.sub(r"[0-9.]*$", "", system)

@@ -20,6 +20,7 @@ from relay.executor.archive import (
     check_host,
     mapped,
     object_name,
+    obstacle,
     relay_version,
     replace,
 )
@@ -29,7 +30,7 @@ from relay.runtime.work import Work
 from relay.support.errors import ArtifactError
 from relay.target import Target
 
-__all__ = ["Artifact", "check_host", "read", "relay_version", "write"]
+__all__ = ["Artifact", "check_host", "obstacle", "read", "relay_version", "write"]
 
 KIND: Final = b"relay compiled graph"
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from relay.codegen.llvm.entry import SYMBOL, entry_text
 from relay.codegen.llvm.host import host_target
 from relay.codegen.llvm.jit import compile_kernels, compile_text, link
+from relay.executor.artifact import obstacle
 from relay.executor.graph import GraphFactory
 from relay.ir.expr import Constant, Expr, Function, Var
 from relay.ir.module import IRModule
@@ -106,8 +107,10 @@ def build(
 
     ``exe = relay.build(mod, target="llvm", params=params)``, then ``exe["default"](relay.cpu(0))``
     gives a `GraphModule` to run. The level of optimisation is that of the current `PassContext`,
-    or 3 outside of any. Raises `TypeInferenceError` for an ill-typed program, `UnsupportedError`
-    for one the graph executor does not run, `InputError` for unknown names in `params`.
+    or 3 outside of any. What is built for a `target` that this machine is not can be written to a
+    file with `GraphFactory.export_library`, but not run. Raises `TypeInferenceError` for an
+    ill-typed program, `UnsupportedError` for one the graph executor does not run, `InputError` for
+    unknown names in `params`.
     """
     with Timings(dict.fromkeys(STAGES, 0.0)) as timings:
         lowered = lower_module(program, target, params)
@@ -117,7 +120,8 @@ def build(
             entry = compile_text(entry_text(lowered.steps, lowered.target), lowered.target)
             objects = [*kernels.objects.values(), entry]
         with stage("linking"):
-            library = link(objects, [SYMBOL])
+            runs_here = obstacle(lowered.target, host_target()) is None
+            library = link(objects, [SYMBOL]) if runs_here else None
     return GraphFactory(
         target=lowered.target,
         objects=tuple(objects),

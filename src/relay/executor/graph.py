@@ -13,7 +13,7 @@ from relay import dtypes
 from relay.codegen.llvm.entry import SYMBOL, Step
 from relay.codegen.llvm.host import host_target
 from relay.codegen.llvm.jit import Library, link
-from relay.executor.artifact import Artifact, check_host, read, write
+from relay.executor.artifact import Artifact, check_host, obstacle, read, write
 from relay.runtime.device import Device, cpu
 from relay.runtime.executable import ArrayLike, Executable, TensorSpec
 from relay.runtime.memory import aligned_empty, is_aligned
@@ -33,8 +33,9 @@ class GraphFactory:
     ``factory["default"](device)`` makes a `GraphModule` (Relay's GraphExecutorFactoryModule).
     `objects` are those of the kernels, then that of the entry point. `steps` counts the kernel
     calls of a run, `calls` lists them with their arguments, and `work` says what each has to do:
-    what profiling needs. `timings` are seconds by stage of the compilation. `model_sha256` is the
-    digest of the file the program comes from, or empty.
+    what profiling needs. `library` is the code ready to be called, or None where it is for another
+    machine: such a program can only be written to a file. `timings` are seconds by stage of the
+    compilation. `model_sha256` is the digest of the file the program comes from, or empty.
     """
 
     target: Target
@@ -43,7 +44,7 @@ class GraphFactory:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     arena_bytes: int
-    library: Library
+    library: Library | None
     timings: Mapping[str, float] = field(default_factory=dict)
     kernel_names: tuple[str, ...] = ()
     steps: int = 0
@@ -59,18 +60,32 @@ class GraphFactory:
             raise InputError(f'there is no function {name!r}; expected "default"')
         return self.create
 
+    def linked(self) -> Library:
+        """The code in this process. Raises `InputError` when it is for another machine."""
+        if self.library is None:
+            raise InputError(
+                f"this program is compiled for {obstacle(self.target, host_target())}. "
+                "Write it to a file and load that where it is to run"
+            )
+        return self.library
+
     def create(self, device: Device | None = None) -> "GraphModule":
-        """A module with memory of its own, to set inputs of and run."""
+        """A module with memory of its own, to set inputs of and run.
+
+        Raises `InputError` for another device than a CPU, and when the program is compiled for
+        another machine.
+        """
         device = device or cpu(0)
         if device.kind != "cpu":
             raise InputError(f"this program is compiled for a CPU; it cannot run on {device}")
+        library = self.linked()
         executable = Executable(
-            self.library[SYMBOL],
+            library[SYMBOL],
             self.inputs,
             self.outputs,
             self.constants,
             self.arena_bytes,
-            self.library,
+            library,
         )
         return GraphModule(executable, self)
 

@@ -26,15 +26,15 @@ from relay.strategy.nests import (
     top_nests,
     update_of,
 )
-from relay.strategy.registers import RegisterTile
+from relay.strategy.registers import RegisterTile, look_ahead
 from relay.strategy.rows import RowTiling, parts
 from relay.strategy.tiles import choose, cycles
 from relay.target import Target
 from relay.te.expr import Binary, Expr, Var, constant_value
 from relay.te.walk import post_order
 
-#: Bytes that a core gets in a cycle from the cache that all cores share, about.
-_SHARED_BYTES_A_CYCLE = 12.0
+#: Bytes that a core gets in a cycle from its own second-level cache, and from the shared one.
+_OWN_BYTES_A_CYCLE, _SHARED_BYTES_A_CYCLE = 32.0, 12.0
 #: The part of the second-level cache that a block of tiles may take.
 _CACHE_SHARE = 0.75
 
@@ -61,6 +61,7 @@ class _Chain:
     """
 
     stages: _Stages
+    weight: Buffer
     step: int
     rows: int
     columns: int
@@ -135,10 +136,11 @@ def _recognize(schedule: Schedule, products: Buffer) -> _Chain | None:
     sources = _read(schedule, half)
     if half not in schedule.func.workspaces or len(sources) != 1:
         return None
-    return _close(schedule, _Stages(sources.pop(), half, tiles.buffer, products, back, result))
+    stages = _Stages(sources.pop(), half, tiles.buffer, products, back, result)
+    return _close(schedule, stages, weight.buffer)
 
 
-def _close(schedule: Schedule, stages: _Stages) -> _Chain | None:
+def _close(schedule: Schedule, stages: _Stages, weight: Buffer) -> _Chain | None:
     """The chain of `stages`, if the last one is what it must be."""
     nest = next(n for n in top_nests(schedule.func) if n.store.buffer is stages.result)
     reads = {e.indices for e in loads(nest.store) if e.buffer is stages.back}
@@ -154,7 +156,7 @@ def _close(schedule: Schedule, stages: _Stages) -> _Chain | None:
     rows, columns = (stages.result.shape[d] // step for d in roles[2:4])
     if rows * columns != stages.products.shape[4]:
         return None
-    return _Chain(stages, step, rows, columns, roles)
+    return _Chain(stages, weight, step, rows, columns, roles)
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def _estimate(chain: _Chain, plan: _Plan, target: Target) -> float:
     kept_weights = weights * panels + tiles + products <= cache
     kept_tiles = tiles + products <= cache and not plan.apart
     moved = (0.0 if kept_weights else weights) + (0.0 if kept_tiles else tiles)
-    panel = max(arithmetic, moved / _SHARED_BYTES_A_CYCLE) + products / 32.0
+    near = (weights + tiles) / _OWN_BYTES_A_CYCLE
+    panel = max(arithmetic, near, moved / _SHARED_BYTES_A_CYCLE) + products / _OWN_BYTES_A_CYCLE
     shares = blocks * (panels if plan.apart else 1)
     rounds = -(-shares // target.cores)
     total = rounds * panel * (1 if plan.apart else panels)
@@ -301,6 +304,10 @@ class _Blocks:
             target=self.target,
             body=RegisterTile(self.schedule, sums, 5, 4, self.lanes).compute,
         ).run()
+        # The weights of the next point, while the tiles go over those of this one.
+        weight = self.chain.weight
+        panel = weight.strides[1] // self.chain.output_blocks * self.plan.vectors
+        look_ahead(self.schedule, weight, weight.strides[1], panel, self.target)
 
     def _tiles(self, buffer: str, apart: bool) -> None:
         """Transform tiles of the data: all of them, `apart` and shared by the cores, or a block."""

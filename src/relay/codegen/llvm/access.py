@@ -10,6 +10,9 @@ from relay.codegen.llvm.types import MEMORY, Value, constant, memory_type, suffi
 from relay.loop.ir import ALIGNMENT, Buffer
 from relay.te.expr import INDEX
 
+#: What is used within so many bytes is kept in the nearest cache.
+_NEAR_BYTES = 8192
+
 
 class Access:
     """Memory accesses of one function; `pointers` names each buffer's first element."""
@@ -17,6 +20,7 @@ class Access:
     def __init__(self, builder: FunctionBuilder, pointers: dict[Buffer, str]) -> None:
         self.builder = builder
         self.pointers = pointers
+        self._asked: set[str] = set()
 
     # ------------------------------------------------------------------ addresses
 
@@ -76,12 +80,20 @@ class Access:
         name = self.builder.emit(f"load {full}, ptr {pointer}, align {align}")
         return self.from_memory(name, buffer.dtype, lanes)
 
-    def prefetch(self, buffer: Buffer, form: Linear) -> None:
-        """Ask for an element, which need not exist, to be brought into the nearest cache."""
+    def prefetch(self, buffer: Buffer, form: Linear, ahead: int) -> None:
+        """Ask for the element `ahead` of one, which need not exist, to be brought near.
+
+        Once for each place: unrolled loops load from it several times. What is far ahead would be
+        gone from the nearest cache when it is wanted, and is brought into the next one.
+        """
         b = self.builder
+        pointer = self.address_unchecked(buffer, form + Linear(ahead))
+        if pointer in self._asked:
+            return
+        self._asked.add(pointer)
+        level = 3 if ahead * dtypes.itemsize(buffer.dtype) <= _NEAR_BYTES else 2
         b.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
-        pointer = self.address_unchecked(buffer, form)
-        b.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+        b.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 {level}, i32 1)")
 
     # ------------------------------------------------------------------ loads
 

@@ -325,7 +325,7 @@ class Evaluator:
         if stride in (1, -1) or (stride in (2, 3, 4) and mask is None):
             loaded = self.access.load_strided(buffer, first, stride, self.lanes, mask)
             if expr.ahead:  # after the load, so that both stay together
-                self.access.prefetch(buffer, first + Linear(expr.ahead))
+                self.access.prefetch(buffer, first, expr.ahead)
             return loaded
         if mask is None:
             lanes = [first + Linear(stride * lane) for lane in range(self.lanes)]

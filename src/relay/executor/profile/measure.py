@@ -58,11 +58,12 @@ def profile_graph(
 
 def _profiled_entry(factory: GraphFactory) -> int:
     """The address of the entry that tells the time; it is compiled on first use."""
-    found = _entries.get(factory.library)
+    library = factory.linked()
+    found = _entries.get(library)
     if found is None:
         text = profiled_entry_text(factory.calls, factory.target)
         entry = compile_text(text, factory.target)
         # The last object is the usual entry, which calls the same kernels.
         found = link([*factory.objects[:-1], entry], [PROFILED_SYMBOL])
-        _entries[factory.library] = found
+        _entries[library] = found
     return found[PROFILED_SYMBOL]

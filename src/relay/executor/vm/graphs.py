@@ -47,7 +47,9 @@ class Graph:
         addresses = [c.ctypes.data for c in factory.constants]
         self._table = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
         self._constants = ctypes.addressof(self._table)
-        self._entry = _ENTRY(factory.library[SYMBOL])
+        # Code for another machine can be saved, but not called.
+        code = factory.library
+        self._entry = _ENTRY(code[SYMBOL]) if code is not None else lambda *_: factory.linked()
         self._pack_inputs = struct.Struct(f"={len(self.inputs)}Q").pack
         self._pack_outputs = struct.Struct(f"={len(self.outputs)}Q").pack
 
