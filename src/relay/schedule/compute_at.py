@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store, block
-from relay.loop.simplify import Linear, Range, bounds, linear
+from relay.loop.simplify import Linear, Range, bounds, linear, simplify
 from relay.loop.walk import loads, loops, map_expressions, simplify_in, stores, substitute_in
 from relay.schedule.legality import outer_ranges
 from relay.schedule.names import Fresh
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
-from relay.te.expr import Expr, Var, binary, clamp
-from relay.te.walk import rewrite, variables
+from relay.te.expr import INDEX, Const, Expr, Var, binary, clamp
+from relay.te.walk import rewrite, substitute, variables
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,11 @@ class ComputeAt(Step):
         self, index: Expr, inner: dict[Var, Range], fixed: dict[Var, Range]
     ) -> tuple[Linear, Range]:
         """`index` as a part that is fixed in the loop and the range of the rest."""
+        zero: dict[Var, Expr] = {
+            v: Const(0, INDEX) for v, found in inner.items() if found == (0, 0)
+        }
+        if zero.keys() & variables(index):
+            index = simplify(substitute(index, zero), {**fixed, **inner})
         form = linear(index)
         outer = Linear(0, {})
         moving = Linear(form.const, {})

@@ -27,7 +27,7 @@ from relay.strategy.nests import (
     top_nests,
     update_of,
 )
-from relay.strategy.registers import RegisterTile
+from relay.strategy.registers import RegisterTile, look_ahead
 from relay.strategy.rows import RowTiling, gather, parts
 from relay.strategy.tiles import Tile, balanced, choose
 from relay.target import Target
@@ -256,16 +256,29 @@ class _Tiling:
         for name, (_, size) in zip(cuts, panels, strict=True):
             self._panels(name, size, name[len(roles.outer) :])
         gather(schedule, self.work.rows_operand.buffer, self.lanes)
-        if self.stream:
-            self._look_ahead()
+        self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """Bring the columns operand into the nearest cache early: each of it is used only once."""
-        loaded = {e.buffer.name for e in loads(self.schedule.func.body)}
-        packed = f"{self.work.columns_operand.buffer.name}.packed"
-        if packed in loaded:
-            size = dtypes.itemsize(self.work.columns_operand.dtype)
-            self.schedule.prefetch(packed, _AHEAD_BYTES // size)
+        """Bring the columns operand near before it is used, where that takes from afar.
+
+        With one row everything is used once, and is brought into the nearest cache a little before.
+        Otherwise the next panel is brought while the rows go over this one.
+        """
+        operand = self.work.columns_operand
+        loaded = {e.buffer for e in loads(self.schedule.func.body)}
+        packed = next((b for b in loaded if b.name == f"{operand.buffer.name}.packed"), None)
+        buffer = packed or operand.buffer
+        if self.stream:
+            if packed is not None:
+                self.schedule.prefetch(packed.name, _AHEAD_BYTES // dtypes.itemsize(operand.dtype))
+            return
+        if self.roles.block:
+            block = next(d for d in reversed(self.work.blocks))
+            panel = stride(operand, self.work.update.axes[block].var)
+            ahead = (panel or 0) * self.tile.vectors
+        else:
+            ahead = buffer.strides[0] if packed is not None else 0
+        look_ahead(self.schedule, buffer, ahead, ahead, self.target)
 
     def _pack(self) -> None:
         """Copy the columns operand so that the columns of a tile lie together, if that pays."""

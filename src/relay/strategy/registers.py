@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from relay import dtypes
+from relay.loop.ir import Buffer
 from relay.schedule import Schedule
 from relay.strategy.nests import Nest, nests_of
 from relay.strategy.rows import TileLoops
+from relay.target import Target
 
 #: Multiply-adds written out in one step of the innermost loop, at most; and where operands come
 #: from afar, for which loads that are spread in time are better.
@@ -71,7 +74,7 @@ class RegisterTile:
             return reduced
         extent = schedule.extent(long[-1])
         most = _MAX_UNROLLED_STREAM if self.stream else _MAX_UNROLLED
-        if extent * accumulators <= 2 * most:
+        if len(long) > 1 and extent * accumulators <= 2 * most:
             schedule.unroll(long[-1])
             return [*units, *long]
         for factor in (8, 4, 2):
@@ -80,3 +83,17 @@ class RegisterTile:
                 schedule.unroll(inner)
                 return [*units, *long[:-1], outer, inner]
         return [*units, *long]
+
+
+#: The part of the second-level cache that what is brought ahead may take.
+_AHEAD_SHARE = 0.4
+
+
+def look_ahead(schedule: Schedule, buffer: Buffer, ahead: int, used: int, target: Target) -> None:
+    """Bring what lies `ahead` elements further in `buffer` near, if it has to come from afar.
+
+    `used` are the elements that are used until then.
+    """
+    nbytes = used * dtypes.itemsize(buffer.dtype)
+    if 0 < nbytes <= _AHEAD_SHARE * target.l2_bytes and buffer.nbytes > target.l2_bytes:
+        schedule.prefetch(buffer.name, ahead)

@@ -92,11 +92,17 @@ def known_window_count(operator_name: str, axis: str, size: Dim, slack: int, str
 
 
 def pad_tensor(
-    data: te.Tensor, before: Sequence[int], after: Sequence[int], value: te.Operand
+    data: te.Tensor,
+    before: Sequence[int],
+    after: Sequence[int],
+    value: te.Operand,
+    *,
+    stage: bool = False,
 ) -> te.Tensor:
-    """`data` with `before` and `after` elements of `value` around it, per axis; a stage ``pad``.
+    """`data` with `before` and `after` elements of `value` around it, per axis: ``pad``.
 
-    `data` itself where there is nothing to pad. Negative amounts cut off.
+    `data` itself where there is nothing to pad. Negative amounts cut off. For `stage` see
+    `te.compute`.
     """
     if not any(before) and not any(after):
         return data
@@ -112,7 +118,7 @@ def pad_tensor(
                 bounds.append(index < size)
         return te.select(te.both(*bounds), data(*source), te.as_expr(value, data.dtype))
 
-    return te.compute(shape, element, "pad")
+    return te.compute(shape, element, "pad", stage=stage)
 
 
 def pad_spatial(
@@ -121,11 +127,17 @@ def pad_spatial(
     before: Mapping[str, int],
     after: Mapping[str, int],
     value: te.Operand,
+    *,
+    stage: bool = False,
 ) -> te.Tensor:
     """`pad_tensor` along the primal axes that `before` and `after` name."""
     letters = [a.letter for a in layout.axes]
     return pad_tensor(
-        data, [before.get(c, 0) for c in letters], [after.get(c, 0) for c in letters], value
+        data,
+        [before.get(c, 0) for c in letters],
+        [after.get(c, 0) for c in letters],
+        value,
+        stage=stage,
     )
 
 

@@ -324,9 +324,8 @@ class _Tiles:
         # Tiles at the lower and right borders may reach beyond the padding asked for.
         below = bottom + self.rows * self.m - self.height
         beyond = right + self.columns * self.m - self.width
-        self.padded = pad_spatial(
-            data, layouts.data, {"H": top, "W": left}, {"H": below, "W": beyond}, 0
-        )
+        before, after = {"H": top, "W": left}, {"H": below, "W": beyond}
+        self.padded = pad_spatial(data, layouts.data, before, after, 0, stage=True)
 
     def _channel(self, block: te.Operand, inner: te.Operand, blocked: bool) -> list[te.Operand]:
         return [block, inner] if blocked else [block]
