@@ -1,6 +1,9 @@
 """Exports the benchmark's models to ONNX, with random weights and seeded inputs.
 
-Usage: ``python -m benchmarks.models [FOLDER] [--models resnet18,mlp] [--force]``
+Usage: ``python -m benchmarks.models [FOLDER] [--models resnet18,mlp-batch8] [--force]``
+
+``NAME-batchN`` is the model at batch N and ``bert-tokens256`` BERT over 256 tokens, each exported
+anew from its module: exporters write the batch into constants.
 
 Needs torch, torchvision, transformers, onnx, onnxscript and onnxruntime. Nothing is downloaded:
 weights are the frameworks' own initialisation under a fixed seed, with the statistics of batch
@@ -13,7 +16,7 @@ import argparse
 import gc
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ import transformers
 from onnx import helper, numpy_helper
 from torch import nn
 
-from benchmarks.catalogue import DEFAULT_FOLDER, DYNAMO, MODELS, Model
+from benchmarks.catalogue import DEFAULT_FOLDER, DYNAMO, EXPORTERS, MODELS, Model, find_model
 
 try:
     import torchvision
@@ -51,6 +54,8 @@ class Source:
     outputs: tuple[str, ...]
     opset: int = OPSET
     keep_batch_norm: bool = False
+    batch_axis: int = 0
+    token_axis: int | None = None
 
 
 class Perceptron(nn.Module):
@@ -69,10 +74,12 @@ class Perceptron(nn.Module):
 class Encoder(nn.Module):
     """BERT with its two outputs as a plain tuple."""
 
-    def __init__(self) -> None:
+    def __init__(self, positions: int) -> None:
         super().__init__()
         # "eager" writes attention as matmul, softmax, matmul, which both exporters understand.
-        config = transformers.BertConfig(attn_implementation="eager")
+        config = transformers.BertConfig(
+            attn_implementation="eager", max_position_embeddings=positions
+        )
         self.bert = transformers.BertModel(config)
 
     def forward(
@@ -123,14 +130,14 @@ def vision_transformer() -> Source:
     return source
 
 
-def bert() -> Source:
-    """BERT-base over 128 tokens, the last 16 of them padding."""
-    module = Encoder()
+def bert(positions: int = 512) -> Source:
+    """BERT-base for at most ``positions`` tokens, over 128, the last 16 of them padding."""
+    module = Encoder(positions)
     mask = torch.ones(1, 128, dtype=torch.int64)
     mask[:, 112:] = 0
     tokens = torch.randint(0, 30522, (1, 128), dtype=torch.int64)
     inputs = {"input_ids": tokens, "attention_mask": mask}
-    return Source(module, inputs, ("last_hidden_state", "pooler_output"))
+    return Source(module, inputs, ("last_hidden_state", "pooler_output"), token_axis=1)
 
 
 def batched_resnet() -> Source:
@@ -154,19 +161,42 @@ SOURCES: dict[str, Callable[[], Source]] = {
     "vit_b_16": vision_transformer,
     "bert": bert,
     "lstm": lambda: Source(
-        Recurrent(), {"input": torch.randn(64, 1, 256)}, ("output", "h_n", "c_n")
+        Recurrent(), {"input": torch.randn(64, 1, 256)}, ("output", "h_n", "c_n"), batch_axis=1
     ),
     "mlp": lambda: Source(Perceptron(), {"input": torch.randn(1, 784)}, ("output",)),
     "resnet18_batch10": batched_resnet,
 }
 
 
-def build_source(name: str) -> Source:
-    """The module called ``name`` in evaluation mode, with the weights that its files hold."""
+def repeated(tensor: torch.Tensor, axis: int, extent: int) -> torch.Tensor:
+    """``tensor`` over and over along ``axis`` up to ``extent``; no two copies are the same.
+
+    Each is turned by another number of elements, so that mixing up items of a batch shows.
+    """
+    copies = -(-extent // tensor.shape[axis])
+    return torch.cat([tensor.roll(count) for count in range(copies)], axis).narrow(axis, 0, extent)
+
+
+def build_source(model: Model) -> Source:
+    """The module of ``model`` in evaluation mode, with the weights and inputs of its files.
+
+    Raises:
+        ValueError: tokens are asked for and the model reads none.
+    """
     torch.manual_seed(SEED)
-    source = SOURCES[name]()
+    positions = max(512, model.tokens)
+    source = bert(positions) if model.name == "bert" else SOURCES[model.name]()
     source.module.eval()
-    return source
+    inputs = source.inputs
+    if model.tokens:
+        axis = source.token_axis
+        if axis is None:
+            raise ValueError(f"{model.stem}: {model.name} reads no tokens")
+        inputs = {name: repeated(value, axis, model.tokens) for name, value in inputs.items()}
+    if model.batch:
+        axis = source.batch_axis
+        inputs = {name: repeated(value, axis, model.batch) for name, value in inputs.items()}
+    return replace(source, inputs=inputs)
 
 
 def flatten_through_shape(model: onnx.ModelProto) -> None:
@@ -276,14 +306,14 @@ def check_agreement(
             )
 
 
-def export(model: Model, folder: Path) -> None:
-    """Writes every file of ``model`` into ``folder``."""
+def export(model: Model, folder: Path, exporters: tuple[str, ...]) -> None:
+    """Writes ``model`` into ``folder`` by each of ``exporters``, and its reference."""
     # The fast path is one fused native operator, which no exporter can write.
     torch.backends.mha.set_fastpath_enabled(False)
-    source = build_source(model.name)
+    source = build_source(model)
     inputs = {name: tensor.numpy() for name, tensor in source.inputs.items()}
     expected: dict[str, np.ndarray] = {}
-    for exporter in model.exporters:
+    for exporter in exporters:
         path = model.onnx_path(folder, exporter)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -301,18 +331,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Export the benchmark's models to ONNX.")
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--models", default=",".join(MODELS), help="names, comma separated")
+    parser.add_argument("--exporters", default=",".join(EXPORTERS), help="comma separated")
     parser.add_argument("--force", action="store_true", help="export again what is there")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    names = options.models.split(",")
-    unknown = sorted(set(names) - set(MODELS))
-    if unknown:
-        parser.error(f"no model is called {', '.join(unknown)}; there are {', '.join(MODELS)}")
-    for name in names:
-        model = MODELS[name]
-        if options.force or not model.is_exported(options.folder):
-            export(model, options.folder)
-            gc.collect()
+    try:
+        models = [find_model(stem) for stem in options.models.split(",")]
+        for model in models:
+            wanted = options.exporters.split(",")
+            exporters = tuple(name for name in model.exporters if name in wanted)
+            if exporters and (options.force or not model.is_exported(options.folder, exporters)):
+                export(model, options.folder, exporters)
+                gc.collect()
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
-"""Times us and the installed peers on nine models: ``python -m benchmarks [--models ...]``.
+"""Times us and the installed peers: ``python -m benchmarks [--parts ...] [--models ...]``.
 
-Models that are missing are exported first. Every model is then measured in fresh processes: one per
-engine for loading, first run, memory and error (two for us, to see the cache of compiled kernels
-empty and filled), and one in which all engines take turns. A run over all nine models rewrites
-``benchmarks/results`` and the table in the README; a run over fewer leaves those alone and writes
-to ``benchmarks/.cache/results``.
+A run goes through the parts of :mod:`benchmarks.parts`. Models that are missing are exported first.
+Every row of a table is then measured in fresh processes: one per engine for loading, first run,
+memory and error (two for us, to see the cache of compiled kernels empty and filled), and one in
+which all engines take turns. After each part its results are written. A part over all models
+replaces its section of ``benchmarks/results``, and the main one the table in the README; a run over
+fewer models leaves those alone and writes to ``benchmarks/.cache/results``.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,128 +17,101 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import engines, report
-from benchmarks.catalogue import BENCHMARKED, DEFAULT_FOLDER, EXPORTERS, TORCHSCRIPT, Model
-from benchmarks.report import Result
-from benchmarks.worker import MARK, Task
+from benchmarks.catalogue import BENCHMARKED, DEFAULT_FOLDER, EXPORTERS, TORCHSCRIPT
+from benchmarks.parts import PARTS, Case, Choice, Part
+from benchmarks.process import ROOT, Board, export, measure
+from benchmarks.record import Machine, Result, Row, Section, machine
+from benchmarks.tables import number, terminal_table
+from benchmarks.worker import Task
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 PARTIAL_RESULTS = DEFAULT_FOLDER.parent / "results"
 README = ROOT / "README.md"
 
 
-class WorkerError(Exception):
-    """A measuring process failed; the message is the last line it wrote to standard error."""
+@dataclass(frozen=True)
+class Settings:
+    """How to measure: see the options of :func:`main`. Times are in seconds."""
+
+    rounds: int
+    min_seconds: float
+    call_limit: float
+    process_limit: float
+    exporter: str
+    folder: Path
 
 
-@dataclass
-class Board:
-    """The one progress line: what is measured, the stage it is in, and models done of all."""
-
-    progress: Progress
-    total: int
-
-    def __post_init__(self) -> None:
-        self._task = self.progress.add_task("", total=self.total, stage="")
-
-    def show(self, model: str, stage: str = "") -> None:
-        """Says what is going on."""
-        self.progress.update(self._task, description=model, stage=stage)
-
-    def advance(self) -> None:
-        """One more model is done."""
-        self.progress.advance(self._task)
+def too_long(case: Case, earlier: list[Row], limit: float) -> dict[str, Result]:
+    """The engines that need not be tried: by their last row in the series of ``case``, if time
+    grows with work, a call would take longer than ``limit`` seconds."""
+    rows = [row for row in earlier if row.series and row.series == case.series]
+    cut: dict[str, Result] = {}
+    for name in rows[-1].results if rows else ():
+        known = next((row for row in reversed(rows) if row.time(name)), None)
+        seconds = (known.time(name) or 0.0) / 1e3 * case.work / known.work if known else 0.0
+        if seconds > limit:
+            cut[name] = {"cut": f"a call would take about {number(seconds)} s"}
+    return cut
 
 
-def work(task: Task, environment: dict[str, str], board: Board, title: str) -> dict[str, Result]:
-    """Runs ``task`` in a fresh process and returns its results by engine.
-
-    Raises:
-        WorkerError: the process failed.
-    """
-    command = [sys.executable, "-m", "benchmarks.worker", task.to_json()]
-    answer: dict[str, Result] = {}
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        for line in process.stdout or ():
-            if not line.startswith(MARK):
-                continue
-            message = json.loads(line.removeprefix(MARK))
-            if "stage" in message:
-                board.show(title, message["stage"])
-            else:
-                answer = message["result"]
-        process.wait()
-        errors.seek(0)
-        lines = errors.read().strip().splitlines() or ["it wrote no reason"]
-    if process.returncode != 0 or not answer:
-        raise WorkerError(f"process ended with {process.returncode}: {lines[-1]}")
-    return answer
+def measure_case(case: Case, part: Part, earlier: list[Row], how: Settings, board: Board) -> Row:
+    """Exports the model of ``case`` if it is missing, and measures a row."""
+    results = too_long(case, earlier, how.call_limit)
+    running = tuple(name for name in part.engines if name not in results)
+    if running and (reason := export(case.model, how.exporter, how.folder, board)):
+        results |= {name: {"failed": reason} for name in running}
+    elif running:
+        task = Task(
+            path=str(case.model.onnx_path(how.folder, how.exporter)),
+            reference=str(case.model.reference_path(how.folder)),
+            engines=running,
+            threads=case.threads,
+            rounds=how.rounds,
+            min_seconds=how.min_seconds,
+            race=True,
+        )
+        results |= measure(task, part.probed, how.process_limit, board)
+    ordered = {name: results[name] for name in part.engines}
+    model = case.model
+    return Row(model.stem, model.title, ordered, case.series, case.position, case.work)
 
 
-def probe(task: Task, engine: str, board: Board, title: str) -> Result:
-    """First load, first run, memory and error of one engine, or why there are none."""
-    task = replace(task, engines=(engine,), race=False)
-    label = f"{title}: {engine}"
-    board.show(label, "starting")
-    try:
-        if engine != engines.OURSELVES:
-            return work(task, {}, board, label)[engine]
-        with tempfile.TemporaryDirectory() as cache:
-            environment = {"RELAY_CACHE_DIR": cache, "XDG_CACHE_HOME": cache}
-            cold = work(task, environment, board, label)[engine]
-            if "missing" in cold:
-                return cold
-            warm = work(task, environment, board, f"{label}, from cache")[engine]
-            return {**cold, "cached_load_s": warm["load_s"], "cached_memory_mb": warm["memory_mb"]}
-    except WorkerError as error:
-        return {"failed": str(error)}
+def measure_part(part: Part, how: Settings, computer: Machine, console: Console) -> Section:
+    """Measures every row of ``part``."""
+    section = Section(
+        name=part.name,
+        title=part.title,
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        engines=part.engines,
+        peers=part.peers,
+        threads=part.threads,
+        batch=part.batch,
+        settings={
+            "rounds": how.rounds,
+            "seconds": how.min_seconds,
+            "exporter": how.exporter,
+        },
+        machine=computer,
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[stage]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        board = Board(progress, part.title, len(part.cases))
+        for case in part.cases:
+            section.rows.append(measure_case(case, part, section.rows, how, board))
+            board.advance()
+        board.show("")
+    return section
 
 
-def measure(model: Model, task: Task, board: Board) -> dict[str, Result]:
-    """Everything about one model, by engine."""
-    results = {name: probe(task, name, board, model.title) for name in task.engines}
-    running = tuple(name for name, result in results.items() if "load_s" in result)
-    if not running:
-        return results
-    label = f"{model.title}: taking turns"
-    board.show(label, "starting")
-    try:
-        times = work(replace(task, engines=running, race=True), {}, board, label)
-    except WorkerError as error:
-        return {**results, **{name: {"failed": str(error)} for name in running}}
-    return {name: {**result, **times.get(name, {})} for name, result in results.items()}
-
-
-def export_missing(models: list[Model], folder: Path, console: Console) -> None:
-    """Exports, each in a process of its own, the models whose files are not all there."""
-    for model in models:
-        if model.is_exported(folder):
-            continue
-        with console.status(f"exporting {model.title}"):
-            command = [sys.executable, "-m", "benchmarks.models", str(folder), "--models"]
-            done = subprocess.run(
-                [*command, model.name], cwd=ROOT, capture_output=True, text=True, check=False
-            )
-        if done.returncode != 0:
-            raise click.ClickException(
-                f"{model.name} could not be exported to {folder}:\n{done.stderr.strip()}\n"
-                "The export needs the packages of the extra: pip install 'relay-ir[bench]'"
-            )
-
-
-def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
+def chosen(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     """The comma-separated names of ``text``, checked against those that are known."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise click.BadParameter(
@@ -151,7 +120,14 @@ def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
     return names
 
 
-@click.command(help="Time relay and the installed peers on nine models, and write the tables.")
+def positive(default: float, explanation: str) -> dict[str, object]:
+    """What the options that are a number of seconds have in common."""
+    kind = click.FloatRange(min=0, min_open=True)
+    return {"default": default, "show_default": True, "type": kind, "help": explanation}
+
+
+@click.command(help="Time relay and the installed peers, and write tables and plots.")
+@click.option("--parts", default=",".join(PARTS), show_default=True, help="comma separated")
 @click.option("--models", default=",".join(model.name for model in BENCHMARKED), show_default=True)
 @click.option(
     "--engines",
@@ -163,18 +139,14 @@ def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(min=1))
 @click.option(
     "--rounds",
-    default=10,
+    default=20,
     show_default=True,
     type=click.IntRange(min=1),
-    help="turns that each engine takes",
+    help="turns that each engine takes, or fewer where a call is longer than a turn",
 )
-@click.option(
-    "--min-seconds",
-    default=5.0,
-    show_default=True,
-    type=click.FloatRange(min=0),
-    help="timed seconds of each engine and model, over all rounds",
-)
+@click.option("--min-seconds", **positive(5.0, "timed seconds of each engine in each row"))
+@click.option("--call-limit", **positive(5.0, "curves end where a call would take more seconds"))
+@click.option("--process-limit", **positive(900.0, "seconds after which a process is ended"))
 @click.option("--exporter", default=TORCHSCRIPT, show_default=True, type=click.Choice(EXPORTERS))
 @click.option(
     "--folder",
@@ -185,65 +157,46 @@ def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="where the results are written  [default: benchmarks/results when all models were "
-    "measured, else benchmarks/.cache/results]",
+    help="where the results are written  [default: benchmarks/results when all models and engines "
+    "are measured, else benchmarks/.cache/results]",
 )
-def main(  # one parameter per option, as click wants them
+def main(
+    parts: str,
     models: str,
     engine_names: str,
-    threads: int,
-    rounds: int,
-    min_seconds: float,
-    exporter: str,
-    folder: Path,
     output: Path | None,
+    threads: int,
+    folder: Path,
+    **limits: float | str,
 ) -> None:
-    """Measures what the options say; see the module."""
+    """Measures what the options say; ``limits`` are the other fields of :class:`Settings`."""
     console = Console()
     names = chosen(models, tuple(model.name for model in BENCHMARKED), "model")
-    selected = [model for model in BENCHMARKED if model.name in names]
-    competitors = tuple(chosen(engine_names, engines.NAMES, "engine"))
-    folder = folder.resolve()
-    export_missing(selected, folder, console)
-    results: dict[str, dict[str, Result]] = {}
-    columns = (
-        TextColumn("{task.description}"),
-        TextColumn("[dim]{task.fields[stage]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    competitors = chosen(engine_names, engines.NAMES, "engine")
+    wanted = chosen(parts, tuple(PARTS), "part")
+    if engines.OURSELVES not in competitors:
+        raise click.BadParameter(f"{engines.OURSELVES} is what the others are compared with")
+    how = Settings(folder=folder.resolve(), **limits)
+    complete = len(set(names)) == len(BENCHMARKED) and set(engines.DEFAULT_NAMES) <= set(
+        competitors
     )
-    with Progress(*columns, console=console) as progress:
-        board = Board(progress, len(selected))
-        for model in selected:
-            task = Task(
-                path=str(model.onnx_path(folder, exporter)),
-                reference=str(model.reference_path(folder)),
-                engines=competitors,
-                threads=threads,
-                rounds=rounds,
-                min_seconds=min_seconds,
-                race=True,
-            )
-            results[model.name] = measure(model, task, board)
-            board.advance()
-    settings = {
-        "threads": threads,
-        "rounds": rounds,
-        "min_seconds": min_seconds,
-        "exporter": exporter,
-        "batch": 1,
-        "dtype": "float32",
-    }
-    record = report.Record(datetime.now(UTC).strftime("%Y-%m-%d"), settings, competitors, results)
-    console.print(report.terminal_table(record))
-    for line in record.remarks():
-        console.print(line, style="yellow", markup=False)
-    complete = len(selected) == len(BENCHMARKED)
-    written = report.write(record, output or (RESULTS if complete else PARTIAL_RESULTS))
-    if complete and output is None:
-        written += report.update_readme(record, README)
-    console.print("written: " + ", ".join(str(path) for path in written), markup=False)
+    target = output or (RESULTS if complete else PARTIAL_RESULTS)
+    written: list[Path] = []
+    computer = machine()  # before our own work counts in its load
+    for name in (name for name in PARTS if name in wanted):
+        part = PARTS[name](Choice(names, competitors, threads))
+        if not part.cases:
+            console.print(f"{part.title}: none of the models belongs to this part", style="yellow")
+            continue
+        section = measure_part(part, how, computer, console)
+        console.print(terminal_table(section))
+        for line in section.remarks():
+            console.print(line, style="yellow", markup=False)
+        written += report.write(section, target)
+        if name == "main" and complete and output is None:
+            written += report.update_readme(section, README)
+    paths = dict.fromkeys(map(str, written))
+    console.print("written: " + ", ".join(paths), markup=False)
 
 
 if __name__ == "__main__":

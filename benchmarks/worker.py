@@ -23,13 +23,18 @@ SETTLE_SECONDS = 0.02
 
 The threads of the engine before it may still spin, and the caches hold the other's weights.
 """
+MIN_TURNS = 5
+"""How many turns an engine takes at least, however long a call of it takes."""
 STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
 class Task:
     """What to measure. ``race`` times the engines against each other; otherwise there is one
-    engine, whose first load, first run, memory and error are measured."""
+    engine, whose first load, first run, memory and errors are measured.
+
+    Each engine is timed for ``min_seconds`` in at most ``rounds`` turns.
+    """
 
     path: str
     reference: str
@@ -57,20 +62,22 @@ def read_reference(path: str) -> tuple[engines.Arrays, list[np.ndarray]]:
     return inputs, [value for name, value in arrays.items() if name.startswith("out:")]
 
 
-def relative_error(expected: list[np.ndarray], found: list[np.ndarray]) -> float:
-    """The largest absolute difference over all outputs, relative to the largest value of each.
+def errors(expected: list[np.ndarray], found: list[np.ndarray]) -> dict[str, float | str]:
+    """How far ``found`` is off, for the worst output: ``error``, the largest absolute difference
+    over the largest value; ``rms_error``, the same of the root mean squares.
 
     Raises:
         ValueError: an output has another shape than it should have.
     """
+    largest, rms = 0.0, 0.0
     for index, (wanted, actual) in enumerate(zip(expected, found, strict=True)):
         if wanted.shape != actual.shape:
             raise ValueError(f"output {index} has shape {actual.shape}, expected {wanted.shape}")
-    errors = [
-        float(np.abs(actual - wanted).max() / np.abs(wanted).max())
-        for wanted, actual in zip(expected, found, strict=True)
-    ]
-    return max(errors)
+        difference = actual - wanted
+        # Not `max`, which would pass over a NaN.
+        largest = np.maximum(largest, np.abs(difference).max() / np.abs(wanted).max())
+        rms = np.maximum(rms, np.linalg.norm(difference) / np.linalg.norm(wanted))
+    return {"error": float(largest), "rms_error": float(rms)}
 
 
 def resident_bytes() -> int:
@@ -110,14 +117,14 @@ def probe(task: Task) -> dict[str, dict[str, float | str]]:
     """Load and first run of one engine; its runtime is imported before the clock starts."""
     (name,) = task.engines
     try:
-        session_class, version = engines.find(name)
+        _, version = engines.find(name)
     except engines.EngineMissingError as error:
         return {name: {"missing": str(error)}}
     inputs, expected = read_reference(task.reference)
     with PeakMemory() as memory:
         report(stage="loading")
         start = time.perf_counter()
-        session = session_class(Path(task.path), task.threads)
+        session = engines.load(name, task.path, task.threads)
         loaded = time.perf_counter()
         report(stage="first run")
         first = time.perf_counter()
@@ -128,7 +135,7 @@ def probe(task: Task) -> dict[str, dict[str, float | str]]:
         "load_s": loaded - start,
         "first_run_ms": (done - first) * 1e3,
         "memory_mb": memory.growth / 1e6,
-        "error": relative_error(expected, found),
+        **errors(expected, found),
     }
     return {name: measured}
 
@@ -149,28 +156,41 @@ def take_turn(session: engines.Engine, inputs: engines.Arrays, seconds: float) -
     return times
 
 
-def race(task: Task) -> dict[str, dict[str, float]]:
+def race(task: Task) -> dict[str, dict[str, float | str]]:
     """Times all engines in turns, the order reversed every round, and sums the calls up."""
-    inputs, _ = read_reference(task.reference)
+    inputs, expected = read_reference(task.reference)
+    results: dict[str, dict[str, float | str]] = {}
     sessions: dict[str, engines.Engine] = {}
     for name in task.engines:
         report(stage=f"loading {name}")
-        sessions[name] = engines.find(name)[0](Path(task.path), task.threads)
+        try:
+            version = engines.find(name)[1]
+            session = engines.load(name, task.path, task.threads)
+            results[name] = {"version": version, **errors(expected, session.run(inputs))}
+            sessions[name] = session
+        except engines.EngineMissingError as error:
+            results[name] = {"missing": str(error)}
+        except Exception as error:  # whatever stops one engine, the others still run
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            results[name] = {"failed": f"{type(error).__name__}: {reason}"}
     times: dict[str, list[float]] = {name: [] for name in sessions}
-    for number in range(task.rounds):
-        report(stage=f"round {number + 1} of {task.rounds}")
+    for number in range(task.rounds if sessions else 0):
+        report(stage=f"round {number + 1}")
         order = list(sessions) if number % 2 == 0 else list(reversed(sessions))
         for name in order:
             times[name] += take_turn(sessions[name], inputs, task.min_seconds / task.rounds)
-    return {
-        name: {
+        # Where one call is longer than a turn, fewer turns will do.
+        shortest = min(sum(values) for values in times.values())
+        if number + 1 >= MIN_TURNS and shortest >= task.min_seconds:
+            break
+    for name, values in times.items():
+        results[name] |= {
             "min_ms": min(values) * 1e3,
             "median_ms": statistics.median(values) * 1e3,
             "p90_ms": float(np.percentile(values, 90)) * 1e3,
             "runs": len(values),
         }
-        for name, values in times.items()
-    }
+    return results
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ VERSION = onnxruntime.__version__
 class Session:
     """An ``InferenceSession`` with ``threads`` threads inside an operator and one between them."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, bfloat16: bool) -> None:
+        if bfloat16:
+            raise RuntimeError("its CPU provider has no bfloat16 mode")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

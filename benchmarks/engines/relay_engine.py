@@ -13,9 +13,13 @@ VERSION = version("relay-ir")
 class Session:
     """The graph executor. No tuning, no settings beyond the target and the thread count."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, bfloat16: bool) -> None:
         relay.runtime.threads.set_num_threads(threads)
         mod, params = relay.frontend.from_onnx(path)
+        if bfloat16:
+            config = {"relay.ToMixedPrecision.keep_orig_output_dtype": True}
+            with relay.transform.PassContext(config=config):
+                mod = relay.transform.ToMixedPrecision("bfloat16")(mod)
         library = relay.build(mod, params=params)
         self._module = library["default"](relay.cpu(0))
         self._outputs = range(self._module.get_num_outputs())
