@@ -86,3 +86,26 @@ def test_waiting_calls_are_typed_in_linear_time() -> None:
     f = relay.var("f")
     program = relay.Let(f, relay.Function([x], body), f(relay.const(1.0)))
     assert relay.infer_expr(program).checked_type == TensorType(())
+
+
+def test_curried_functions_are_typed_in_linear_time() -> None:
+    body: relay.Expr = relay.const(1)
+    for k in range(20_000):
+        body = relay.Function([relay.Var(f"x{k}", TensorType((), "int32"))], body)
+    kind: relay.Type = relay.infer_types(module(body=body))["main"].ret_type
+    depth = 0
+    while isinstance(kind, relay.FuncType):
+        kind, depth = kind.ret_type, depth + 1
+    assert depth == 20_000
+
+
+def test_nested_tuples_are_typed_in_linear_time() -> None:
+    body: relay.Expr = relay.const(1)
+    for k in range(20_000):
+        variable = relay.Var(f"x{k}")
+        body = relay.Let(variable, relay.Tuple([body, relay.const(1.0)]), variable)
+    kind: relay.Type = relay.infer_types(module(body=body))["main"].ret_type
+    depth = 0
+    while isinstance(kind, relay.TupleType):
+        kind, depth = kind.fields[0], depth + 1
+    assert depth == 20_000

@@ -1,7 +1,9 @@
 import time
 
+import numpy as np
 import pytest
 
+import relay
 from pass_helpers import add, chain, groups, multiply, names, run_pass, tensor, weights
 from relay.ir import IRModule
 from relay.ir.equal import structural_equal
@@ -192,3 +194,27 @@ def test_large_graphs_take_about_linear_time(shape):
     result = FuseOps(fuse_opt_level=1)(module)
     assert time.perf_counter() - started < 10
     assert len(names(result["main"])) == len(names(body))
+
+
+EFFECTS = {
+    "a field beside a write": """
+        let %r = ref(%x);
+        %0 = (ref_write(%r, 9), add(%x, %x));
+        multiply(%0.1, ref_read(%r))""",
+    "a write that comes after a read": """
+        let %r = ref(%x);
+        %0 = ref_read(%r);
+        %1 = (ref_write(%r, 9), %x);
+        multiply(%0, negative(%1.1))""",
+}
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_stay_and_keep_their_order(name, level):
+    module = relay.parse(f'#[version = "0.0.5"]\ndef @main(%x: int32) {{{EFFECTS[name]} }}')
+    before, after = (
+        relay.create_executor("debug", mod=m).evaluate()(np.int32(5)).item()
+        for m in (module, FuseOps(fuse_opt_level=level)(module))
+    )
+    assert before == after == {"a field beside a write": 90}.get(name, -25)

@@ -464,7 +464,7 @@ class Inference:
             found = self.unifier.full(callee)
             self._report(node, f"expected a function to call, found a value of type {found}")
             return self.unifier.poison()
-        because = f"{callee_name(node.op)} has the type {self.unifier.full(callee)}"
+        declared = callee
         if callee.type_params:
             fresh: list[Type] = list(node.type_args)
             if len(fresh) != len(callee.type_params):
@@ -473,20 +473,24 @@ class Inference:
             whole = self.unifier.full(callee)
             assert isinstance(whole, FuncType)
             callee = instantiate(whole, fresh)
-        self._arguments(node, callee, arguments, because)
+        self._arguments(node, callee, arguments, declared)
         relations = [c for c in callee.type_constraints if isinstance(c, TypeRelation)]
         self._demands += [(node, relation) for relation in relations]
         self._news |= bool(relations)
         return callee.ret_type
 
     def _arguments(
-        self, node: Call, callee: FuncType, arguments: Sequence[Type], because: str
+        self, node: Call, callee: FuncType, arguments: Sequence[Type], declared: FuncType
     ) -> None:
         name = callee_name(node.op)
+
+        def because() -> str:
+            return f"{name} has the type {self.unifier.full(declared)}"
+
         if len(arguments) != len(callee.arg_types):
             wanted = len(callee.arg_types)
             message = f"{name} takes {wanted} arguments, found {len(arguments)}"
-            self._report(node, message, because=because)
+            self._report(node, message, because=because())
             return
         for i, (found, expected) in enumerate(zip(arguments, callee.arg_types, strict=True)):
             if not self.unifier.unify(expected, found):
@@ -494,7 +498,7 @@ class Inference:
                 diagnostic = Diagnostic(
                     f"argument {i}: expected {wanted_type}, found {got}",
                     node.span,
-                    because=because,
+                    because=because(),
                     hints=mismatch_hints(node.args[i], wanted_type, got),
                 )
                 self.findings.append((node, diagnostic))

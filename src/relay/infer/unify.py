@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 from relay.ir.types import (
     FuncType,
     IncompleteType,
-    RefType,
     TensorType,
-    TupleType,
     Type,
-    TypeCall,
-    TypeConstraint,
     TypeRelation,
     compatible,
     instantiate,
     is_complete,
+    rebuild_types,
 )
 
 
@@ -32,6 +29,8 @@ class Unifier:
     bindings: dict[IncompleteType, Type] = field(default_factory=dict)
     poisoned: set[IncompleteType] = field(default_factory=set)
     circular: bool = False
+    _filled: dict[int, tuple[Type, Type]] = field(default_factory=dict)
+    """By the identity of a type: the type, and what it is with everything filled in."""
 
     def resolve(self, type_: Type) -> Type:
         """What is known of `type_` at its root."""
@@ -44,37 +43,34 @@ class Unifier:
         return type_
 
     def full(self, type_: Type) -> Type:
-        """`type_` with everything known filled in; holes are left where nothing is known."""
-        type_ = self.resolve(type_)
-        if is_complete(type_) or isinstance(type_, IncompleteType):
+        """`type_` with everything known filled in; holes are left where nothing is known.
+
+        What is complete stays so, and is filled in once.
+        """
+        if is_complete(type_):
             return type_
-        match type_:
-            case TupleType(fields=fields):
-                return TupleType([self.full(f) for f in fields])
-            case FuncType(arg_types=arguments, ret_type=result, type_params=params):
-                found = map(self.full, type_.type_constraints)
-                demands = [c for c in found if isinstance(c, TypeConstraint)]
-                full = [self.full(a) for a in arguments]
-                return FuncType(full, self.full(result), params, demands)
-            case TypeRelation(args=args):
-                return type_.with_args([self.full(a) for a in args])
-            case TypeCall(func=func, args=args):
-                return TypeCall(self.full(func), [self.full(a) for a in args])
-            case RefType(value=value):
-                return RefType(self.full(value))
-            case _:
-                return type_
+        done: dict[int, tuple[Type, Type]] = {}
+        result = rebuild_types(type_, self._step, done)
+        self._filled.update((key, pair) for key, pair in done.items() if is_complete(pair[1]))
+        return result
+
+    def _step(self, type_: Type) -> tuple[Type, bool]:
+        """What is known of `type_` at its root, and whether that is all that is known of it."""
+        filled = self._filled.get(id(type_))
+        if filled is not None:
+            return filled[1], True
+        found = self.resolve(type_)
+        return found, is_complete(found) or isinstance(found, IncompleteType)
 
     def first_hole(self, type_: Type) -> IncompleteType | None:
         """A part of `type_` that is still unknown, None when all is known."""
-        if is_complete(type_):
-            return None
-        stack = [type_]
+        stack = [self.full(type_)]
         while stack:
-            current = self.resolve(stack.pop())
+            current = stack.pop()
             if isinstance(current, IncompleteType):
                 return current
-            stack.extend(reversed(current.children()))
+            if not is_complete(current):
+                stack.extend(reversed(current.children()))
         return None
 
     def poison(self) -> IncompleteType:
@@ -119,6 +115,7 @@ class Unifier:
                 self.poisoned.add(type_)
                 self.on_bound(type_)
             return True
+        type_ = self.full(type_)
         if self._occurs(hole, type_):
             self.circular = True
             return False
@@ -127,14 +124,13 @@ class Unifier:
         return True
 
     def _occurs(self, hole: IncompleteType, type_: Type) -> bool:
-        if isinstance(type_, TensorType):
-            return False
         stack = [type_]
         while stack:
             current = self.resolve(stack.pop())
             if current is hole:
                 return True
-            stack.extend(current.children())
+            if not is_complete(current):
+                stack.extend(current.children())
         return False
 
 

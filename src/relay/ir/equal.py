@@ -431,8 +431,8 @@ class _Hash:
                     local[parameter] = f"bound {binders}"
                     binders += 1
             inner = current.children()
-            leaf = "_" if isinstance(current, IncompleteType) else _leaf_text(current)
-            parts.append((type(current).__name__, len(inner), "" if inner else leaf))
+            leaf = "" if inner else _leaf_text(current)
+            parts.append((type(current).__name__, len(inner), leaf))
             stack.extend(reversed(inner))
         return _digest(parts)
 
@@ -455,6 +455,8 @@ def _definition_key(data: TypeData) -> str:
 
 
 def _leaf_text(type_: Type) -> str:
+    if isinstance(type_, IncompleteType):
+        return "_"
     if isinstance(type_, TensorType):
         dims = ["?" if isinstance(d, Any) else str(d) for d in type_.shape]
         return f"{dims}{type_.dtype}"

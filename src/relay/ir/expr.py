@@ -28,6 +28,7 @@ from relay.ir.types import (
 )
 from relay.ir.types import TypeVar as RelayTypeVar
 from relay.runtime.ndarray import NDArray
+from relay.runtime.ndarray import array as new_array
 from relay.support.errors import RelayError, TypeInferenceError
 from relay.support.source import Span
 
@@ -591,9 +592,12 @@ def const(
     """A constant. Without `dtype`, Python ints become int32, floats float32, bools bool;
 
     lists go through NumPy, with int64 narrowed to int32 and float64 to float32; arrays keep theirs.
+    Values are rounded to ``bfloat16``; where its bits are known, make an `NDArray` around them.
     """
     if isinstance(value, NDArray):
         return Constant(value, span)
+    if dtype == "bfloat16":
+        return Constant(new_array(value, dtype), span)
     array = np.asarray(value, dtype=None if dtype is None else dtypes.to_numpy(dtype))
     if dtype is None and not isinstance(value, np.ndarray | np.generic):
         narrowed = {"int64": "int32", "float64": "float32"}.get(array.dtype.name)

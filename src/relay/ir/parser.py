@@ -39,6 +39,7 @@ from relay.ir.patterns import (
 )
 from relay.ir.printer import VERSION
 from relay.ir.reference import RefCreate, RefRead, RefWrite
+from relay.ir.steps import run
 from relay.support.diagnostics import did_you_mean
 from relay.support.errors import RelayError
 from relay.support.lexer import END, Token
@@ -89,22 +90,6 @@ def parse_expr(
     there and what was found.
     """
     return _Parser(Source(source_name, source), init_module).whole_expression()
-
-
-def _run(step: Step) -> Expr:
-    """Drive `step` and everything that it needs, on a stack of our own."""
-    stack = [step]
-    result: Expr | None = None
-    while stack:
-        try:
-            # A fresh generator is started with None.
-            stack.append(stack[-1].send(result))  # type: ignore[arg-type]
-            result = None
-        except StopIteration as stop:
-            stack.pop()
-            result = stop.value
-    assert result is not None
-    return result
 
 
 class _Parser(PartsParser):
@@ -171,7 +156,7 @@ class _Parser(PartsParser):
         return self._to_end()
 
     def _to_end(self) -> Expr:
-        found = _run(self._block())
+        found = run(self._block())
         if self.token.kind not in (END, "metadata"):
             self.unexpected("the end of the expression")
         return found
@@ -182,7 +167,7 @@ class _Parser(PartsParser):
         variable = self._global(name)
         if variable in module:
             self.error(name, f"the module has two functions {name.text}")
-        function = _run(self._function_rest(start))
+        function = run(self._function_rest(start))
         assert isinstance(function, Function)
         module[variable] = function
 

@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import numpy as np
-
-from relay import dtypes
 from relay.ir.expr import Constant, Var
 from relay.ir.literals import scalar_literal
 from relay.ir.metadata import CONSTANTS, MetadataError, load
@@ -19,7 +16,7 @@ from relay.ir.patterns import (
 from relay.ir.printer import VERSION
 from relay.ir.type_parser import TypeParser
 from relay.ir.types import Type
-from relay.runtime.ndarray import NDArray
+from relay.runtime.ndarray import array
 from relay.support.diagnostics import did_you_mean
 from relay.support.lexer import Token
 from relay.support.source import Source
@@ -80,9 +77,8 @@ class PartsParser(TypeParser):
         negative = self.take("-")
         number = self.expect_kind("number", "a number")
         self.expect(")", "after the number")
-        value = scalar_literal(self, number, negative).data.numpy()
-        storage = dtypes.to_numpy(token.text)
-        return Constant(NDArray(np.asarray(value).astype(storage), token.text), self.span_of(token))
+        value = scalar_literal(self, number, negative).data
+        return Constant(array(value, token.text), self.span_of(token))
 
     def _pattern(self) -> Pattern:
         self.enter()

@@ -44,6 +44,11 @@ HEADER: Final = f'#[version = "{VERSION}"]\n'
 HIDDEN_METADATA: Final = """
 /* The metadata (tensor constants) is left out; astext(show_meta_data=True) prints it. */
 """
+LONGEST_COMMENT: Final = 2000
+"""Types in comments are cut off after about so many characters.
+
+The comments on nested values would be longer than their program by far: each holds all before.
+"""
 
 Annotate: TypeAlias = Callable[[Expr], str]
 Functions: TypeAlias = Mapping[GlobalVar, Function]
@@ -438,9 +443,9 @@ class _Printer:
             self._type_names[param] = name
             taken |= {name}
 
-    def _type(self, type_: Type) -> str:
+    def _type(self, type_: Type, limit: int | None = None) -> str:
         renamed = {t: TypeVar(n) for t, n in self._type_names.items() if t.name_hint != n}
-        return str(substitute_types(type_, renamed))
+        return substitute_types(type_, renamed).text(limit)
 
     def _take(self, node: Expr) -> Sequence[_Piece]:
         """The text of `node` where it may stand in place."""
@@ -489,7 +494,7 @@ class _Printer:
         if self.annotate is not None:
             text = self.annotate(node)
         else:
-            text = "" if node._type is None else f"ty={self._type(node._type)}"
+            text = "" if node._type is None else f"ty={self._type(node._type, LONGEST_COMMENT)}"
         return f" /* {text.replace('*/', '* /')} */" if text else ""
 
     def _flatten(self, top: _Block) -> str:

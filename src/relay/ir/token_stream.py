@@ -22,7 +22,7 @@ LEXER: Final = Lexer(
     stops=frozenset({"metadata"}),
 )
 MAX_NESTING: Final = 64
-"""How deep types, patterns and attribute values may nest (programs may nest without a limit)."""
+"""How deep patterns and attribute values may nest (programs and types nest without a limit)."""
 MAX_DIGITS: Final = 25
 
 
@@ -102,9 +102,7 @@ class TokenStream:
         """Count one level of a nesting that is parsed by recursion; `leave` undoes it."""
         self._nesting += 1
         if self._nesting > MAX_NESTING:
-            self.error(
-                self.token, f"types, patterns and attribute values nest at most {MAX_NESTING} deep"
-            )
+            self.error(self.token, f"patterns and attribute values nest at most {MAX_NESTING} deep")
 
     def leave(self) -> None:
         """The end of what `enter` began."""

@@ -22,11 +22,53 @@ from relay.support.errors import UnsupportedError
 R = PythonTypeVar("R")
 
 
+DEEP = 40
+"""So many methods in progress, one inside the other, and what is inside is visited ahead."""
+
+
 class TypeFunctor(Generic[R]):
-    """A function on types: `visit`, with a method for each kind, like ``visit_tensor_type``."""
+    """A function on types: `visit`, with a method for each kind, like ``visit_tensor_type``.
+
+    A method may call ``self.visit`` on what is inside as if nothing were deep: in a type that nests
+    deeply that has been visited before, without recursion, and its result is remembered.
+    """
+
+    _depth = 0
+    _ahead: "dict[int, tuple[Type, R]] | None" = None
 
     def visit(self, typ: Type) -> R:
         """The result for `typ`."""
+        if self._ahead is not None:
+            if id(typ) in self._ahead:
+                return self._ahead[id(typ)][1]
+        elif self._depth >= DEEP:
+            return self._visit_inside_out(typ)
+        self._depth += 1
+        try:
+            return self.dispatch(typ)
+        finally:
+            self._depth -= 1
+
+    def _visit_inside_out(self, typ: Type) -> R:
+        """The result for `typ`, after those for all the types inside of it."""
+        known: dict[int, tuple[Type, R]] = {}
+        self._ahead = known
+        try:
+            stack = [typ]
+            while stack:
+                current = stack[-1]
+                missing = [c for c in current.children() if id(c) not in known]
+                if id(current) in known or not missing:
+                    stack.pop()
+                    known.setdefault(id(current), (current, self.visit(current)))
+                else:
+                    stack.extend(reversed(missing))
+        finally:
+            self._ahead = None
+        return known[id(typ)][1]
+
+    def dispatch(self, typ: Type) -> R:
+        """Call the method for the kind of `typ`."""
         match typ:
             case TensorType():
                 return self.visit_tensor_type(typ)

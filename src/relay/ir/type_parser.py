@@ -1,10 +1,11 @@
 """Types and type definitions in Relay text."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Generator, Iterator
+from typing import Final, TypeAlias
 
 from relay import dtypes
 from relay.ir.adt import Constructor, TypeData
+from relay.ir.steps import run
 from relay.ir.token_stream import TokenStream
 from relay.ir.types import (
     Any,
@@ -26,6 +27,9 @@ from relay.support.source import Source
 
 RESERVED: Final = frozenset({*dtypes.NAMES, "Tensor", "Tuple", "fn", "ref"})
 """Names that types of the language have; a data type of such a name could not be told apart."""
+
+TypeStep: TypeAlias = Generator["TypeStep", Type, Type]
+"""A rule at work: it yields the rules it needs, is sent what they give, and returns its own."""
 
 
 class TypeParser(TokenStream):
@@ -111,44 +115,49 @@ class TypeParser(TokenStream):
         if name.text in self.constructors:
             owner = self.constructors[name.text].belong_to
             self.error(name, f"{owner} has a constructor {name.text} already")
-        inputs = self._type_list() if self.at("(") else []
+        inputs = self._fields() if self.at("(") else []
         found = Constructor(name.text, inputs, header, self.span_of(name))
         self.constructors[name.text] = found
         return found
 
+    def _fields(self) -> list[Type]:
+        """The types of the fields of a constructor."""
+        fields = self.type()  # in parentheses, like those of a tuple
+        assert isinstance(fields, TupleType)
+        return list(fields.fields)
+
     # ------------------------------------------------------------------ types
 
     def type(self) -> Type:
-        """A type."""
-        self.enter()
+        """A type; it may nest without a limit."""
+        return run(self._type())
+
+    def _type(self) -> TypeStep:
         start = self.token
         if self.take("_"):
-            found: Type = IncompleteType()
-        elif self.at("("):
-            found = TupleType(self._type_list())
-        elif self.take("Tensor"):
-            found = self._tensor_type()
-        elif self.take("fn"):
-            found = self._function_type()
-        elif self.at("ref") and self.next_is("("):
+            return IncompleteType()
+        if self.at("("):
+            return TupleType((yield from self._type_list()))
+        if self.take("Tensor"):
+            return self._tensor_type()
+        if self.take("fn"):
+            return (yield from self._function_type())
+        if self.at("ref") and self.next_is("("):
             self.advance()
-            found = self._reference_type()
-        elif self.at("Tuple") and self.next_is("["):
+            return (yield from self._reference_type())
+        if self.at("Tuple") and self.next_is("["):
             # How Relay 0.5 wrote tuple types.
             self.advance()
-            found = TupleType(self._type_list("[", "]"))
-        elif start.kind == "identifier":
-            found = self._named_type(self.advance())
-        else:
-            self.unexpected("a type", "a type is like `Tensor[(1, 3), float32]` or `int32`")
-        self.leave()
-        return found
+            return TupleType((yield from self._type_list("[", "]")))
+        if start.kind == "identifier":
+            return (yield from self._named_type(self.advance()))
+        self.unexpected("a type", "a type is like `Tensor[(1, 3), float32]` or `int32`")
 
-    def _named_type(self, token: Token) -> Type:
+    def _named_type(self, token: Token) -> TypeStep:
         if token.text in self.type_vars:
             return self.type_vars[token.text]
         if token.text in self.arities:
-            arguments = self._type_list("[", "]") if self.at("[") else []
+            arguments = (yield from self._type_list("[", "]")) if self.at("[") else []
             wanted = self.arities[token.text]
             if len(arguments) != wanted:
                 self.error(
@@ -157,9 +166,9 @@ class TypeParser(TokenStream):
             return TypeCall(GlobalTypeVar(token.text), arguments)
         return TensorType((), self._dtype(token))
 
-    def _reference_type(self) -> RefType:
+    def _reference_type(self) -> TypeStep:
         self.expect("(", "after `ref`")
-        value = self.type()
+        value = yield self._type()
         self.expect(")", "after the type of what the reference holds")
         return RefType(value)
 
@@ -171,12 +180,14 @@ class TypeParser(TokenStream):
             )
         return token.text
 
-    def _type_list(self, opener: str = "(", closer: str = ")") -> list[Type]:
+    def _type_list(
+        self, opener: str = "(", closer: str = ")"
+    ) -> Generator[TypeStep, Type, list[Type]]:
         """Types in parentheses or brackets."""
         self.expect(opener, "before the types")
         found: list[Type] = []
         while not self.at(closer):
-            found.append(self.type())
+            found.append((yield self._type()))
             if not self.take(","):
                 break
         self.expect(closer, "after the types")
@@ -202,12 +213,12 @@ class TypeParser(TokenStream):
         self.expect("]", "after the data type")
         return TensorType(shape, dtype)
 
-    def _function_type(self) -> FuncType:
+    def _function_type(self) -> TypeStep:
         outer = dict(self.type_vars)
         params = self.type_parameters()
-        arguments = self._type_list()
+        arguments = yield from self._type_list()
         self.expect("->", "before the result type")
-        result = self.type()
+        result = yield self._type()
         self.type_vars = outer
         return FuncType(arguments, result, params)
 

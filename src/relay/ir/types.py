@@ -11,7 +11,37 @@ from enum import IntEnum
 from typing import TypeAlias, TypeGuard
 
 from relay import dtypes
+from relay.ir.type_base import Compound, Type, derived, joined, rebuild_types
 from relay.support.errors import TypeInferenceError
+
+__all__ = [
+    "Any",
+    "Dim",
+    "FuncType",
+    "GlobalTypeVar",
+    "IncompleteType",
+    "RefType",
+    "Relation",
+    "ShapeVar",
+    "SizeVar",
+    "TensorType",
+    "TupleType",
+    "Type",
+    "TypeCall",
+    "TypeConstraint",
+    "TypeKind",
+    "TypeRelation",
+    "TypeVar",
+    "compatible",
+    "flatten_tensor_types",
+    "instantiate",
+    "is_complete",
+    "is_dynamic",
+    "join",
+    "rebuild_types",
+    "scalar_type",
+    "substitute_types",
+]
 
 
 class TypeKind(IntEnum):
@@ -48,16 +78,6 @@ class SizeVar(Any):
 
 
 Dim: TypeAlias = int | Any
-
-
-class Type:
-    """Base of all types."""
-
-    __slots__ = ()
-
-    def children(self) -> "tuple[Type, ...]":
-        """The types directly inside this one."""
-        return ()
 
 
 @dataclass(frozen=True, init=False)
@@ -103,8 +123,8 @@ class TensorType(Type):
         return f"Tensor[({', '.join(map(str, self.shape))}), {self.dtype}]"
 
 
-@dataclass(frozen=True, init=False)
-class TupleType(Type):
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class TupleType(Compound):
     """A tuple of types."""
 
     fields: tuple[Type, ...]
@@ -115,10 +135,11 @@ class TupleType(Type):
     def children(self) -> tuple[Type, ...]:
         return self.fields
 
-    def __str__(self) -> str:
-        if len(self.fields) == 1:
-            return f"({self.fields[0]},)"
-        return f"({', '.join(map(str, self.fields))})"
+    def _with_children(self, children: Sequence[Type]) -> Type:
+        return TupleType(children)
+
+    def _pieces(self) -> list[str | Type]:
+        return ["(", *joined(self.fields), ",)" if len(self.fields) == 1 else ")"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -156,8 +177,8 @@ class GlobalTypeVar(Type):
         return self.name_hint
 
 
-@dataclass(frozen=True, init=False)
-class TypeCall(Type):
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class TypeCall(Compound):
     """An algebraic data type applied to type arguments: ``List[A]``."""
 
     func: Type
@@ -170,12 +191,15 @@ class TypeCall(Type):
     def children(self) -> tuple[Type, ...]:
         return (self.func, *self.args)
 
-    def __str__(self) -> str:
-        return f"{self.func}[{', '.join(map(str, self.args))}]" if self.args else str(self.func)
+    def _with_children(self, children: Sequence[Type]) -> Type:
+        return TypeCall(children[0], children[1:])
+
+    def _pieces(self) -> list[str | Type]:
+        return [self.func, "[", *joined(self.args), "]"] if self.args else [self.func]
 
 
-@dataclass(frozen=True, init=False, eq=False)
-class FuncType(Type):
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class FuncType(Compound):
     """A function from `arg_types` to `ret_type`, polymorphic in `type_params`.
 
     Inference demands `type_constraints` of every call; they have no text form. Two function types
@@ -202,26 +226,30 @@ class FuncType(Type):
     def children(self) -> tuple[Type, ...]:
         return (*self.arg_types, self.ret_type, *self.type_constraints)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FuncType) or len(self.type_params) != len(other.type_params):
-            return False
-        if self.type_params and self.type_params != other.type_params:
-            other = instantiate(other, self.type_params)
-        same = self.arg_types == other.arg_types and self.ret_type == other.ret_type
-        return same and self.type_constraints == other.type_constraints
+    def _with_children(self, children: Sequence[Type]) -> Type:
+        count = len(self.arg_types)
+        demands = [c for c in children[count + 1 :] if isinstance(c, TypeConstraint)]
+        return FuncType(children[:count], children[count], self.type_params, demands)
 
-    def __hash__(self) -> int:
+    def _matches(self, other: Compound, names: dict[Type, Type]) -> bool:
+        assert isinstance(other, FuncType)
+        if len(self.type_params) != len(other.type_params):
+            return False
+        names.update(zip(other.type_params, self.type_params, strict=True))
+        return len(self.arg_types) == len(other.arg_types)
+
+    def _own_hash(self) -> int:
         if self.type_params:
             return hash((len(self.type_params), len(self.arg_types)))
-        return hash((self.arg_types, self.ret_type))
+        return super()._own_hash()
 
-    def __str__(self) -> str:
-        params = f" [{', '.join(map(str, self.type_params))}]" if self.type_params else " "
-        return f"fn{params}({', '.join(map(str, self.arg_types))}) -> {self.ret_type}"
+    def _pieces(self) -> list[str | Type]:
+        params: list[str | Type] = ["[", *joined(self.type_params), "]"] if self.type_params else []
+        return ["fn ", *params, "(", *joined(self.arg_types), ") -> ", self.ret_type]
 
 
-@dataclass(frozen=True)
-class RefType(Type):
+@dataclass(frozen=True, eq=False, repr=False)
+class RefType(Compound):
     """A mutable reference to a value."""
 
     value: Type
@@ -229,8 +257,11 @@ class RefType(Type):
     def children(self) -> tuple[Type, ...]:
         return (self.value,)
 
-    def __str__(self) -> str:
-        return f"ref({self.value})"
+    def _with_children(self, children: Sequence[Type]) -> Type:
+        return RefType(children[0])
+
+    def _pieces(self) -> list[str | Type]:
+        return ["ref(", self.value, ")"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,8 +283,8 @@ class TypeConstraint(Type):
 Relation: TypeAlias = Callable[[Sequence[Type], int, object, object], bool]
 
 
-@dataclass(frozen=True, init=False, eq=False)
-class TypeRelation(TypeConstraint):
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class TypeRelation(Compound, TypeConstraint):
     """The demand that `func` holds of `args`: `num_inputs` inputs, then results.
 
     ``func(args, num_inputs, attrs, reporter)`` is given the types as far as they are known and a
@@ -266,16 +297,13 @@ class TypeRelation(TypeConstraint):
     num_inputs: int
     attrs: object
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TypeRelation) and self.demands(other) and self.args == other.args
-
-    def __hash__(self) -> int:
-        return hash((self.func, self.args, self.num_inputs))
-
     def demands(self, other: "TypeRelation") -> bool:
         """Whether `other` demands the same, be it of other types."""
         ours = (self.func, self.num_inputs, self.attrs, len(self.args))
         return ours == (other.func, other.num_inputs, other.attrs, len(other.args))
+
+    def _matches(self, other: Compound, names: dict[Type, Type]) -> bool:
+        return isinstance(other, TypeRelation) and self.demands(other)
 
     def with_args(self, args: Sequence[Type]) -> "TypeRelation":
         """The same demand of other types."""
@@ -292,9 +320,11 @@ class TypeRelation(TypeConstraint):
     def children(self) -> tuple[Type, ...]:
         return self.args
 
-    def __str__(self) -> str:
-        name = getattr(self.func, "__name__", "relation")
-        return f"{name}({', '.join(map(str, self.args))})"
+    def _with_children(self, children: Sequence[Type]) -> Type:
+        return self.with_args(children)
+
+    def _pieces(self) -> list[str | Type]:
+        return [getattr(self.func, "__name__", "relation"), "(", *joined(self.args), ")"]
 
 
 def scalar_type(dtype: str) -> TensorType:
@@ -302,17 +332,15 @@ def scalar_type(dtype: str) -> TensorType:
     return TensorType((), dtype)
 
 
+def _own_completeness(type_: Type) -> bool:
+    if isinstance(type_, IncompleteType):
+        return False
+    return all(c.__dict__["_complete"] for c in type_.children())
+
+
 def is_complete(type_: Type | None) -> TypeGuard[Type]:
     """Whether `type_` is given and nothing in it is left to be inferred."""
-    if type_ is None:
-        return False
-    stack = [type_]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, IncompleteType):
-            return False
-        stack.extend(current.children())
-    return True
+    return type_ is not None and derived(type_, "_complete", _own_completeness)
 
 
 def flatten_tensor_types(type_: Type) -> tuple[TensorType, ...]:
@@ -356,7 +384,7 @@ def compatible(expected: Type, found: Type) -> bool:
     stack = [(expected, found)]
     while stack:
         left, right = (matching.get(t, t) if isinstance(t, TypeVar) else t for t in stack.pop())
-        if left == right:
+        if left is right:
             continue
         if isinstance(left, TypeVar) and left in open_:
             matching[left] = right
@@ -377,7 +405,9 @@ def compatible(expected: Type, found: Type) -> bool:
             if not left.demands(right):
                 return False
         inner, other = left.children(), right.children()
-        if type(left) is not type(right) or not inner or len(inner) != len(other):
+        if type(left) is not type(right) or len(inner) != len(other):
+            return False
+        if not inner and left != right:
             return False
         stack.extend(zip(inner, other, strict=True))
     return True
@@ -393,54 +423,56 @@ def _same_tensors(left: TensorType, right: TensorType) -> bool:
 
 def join(a: Type, b: Type) -> Type:
     """The type of a value that has one of two `compatible` types: where they differ, `Any`."""
-    if a == b:
-        return a
-    if isinstance(a, TensorType) and isinstance(b, TensorType):
-        pairs = zip(a.shape, b.shape, strict=True)
-        return TensorType([x if x == y else Any() for x, y in pairs], a.dtype)
-    if isinstance(a, TupleType) and isinstance(b, TupleType):
-        return TupleType([join(x, y) for x, y in zip(a.fields, b.fields, strict=True)])
-    if isinstance(a, TypeCall) and isinstance(b, TypeCall):
-        return TypeCall(a.func, [join(x, y) for x, y in zip(a.args, b.args, strict=True)])
-    return a
+    done: dict[tuple[int, int], Type] = {}
+    stack = [(a, b)]
+    while stack:
+        left, right = stack[-1]
+        key = id(left), id(right)
+        pairs = list(zip(left.children(), right.children(), strict=False))
+        if key in done:
+            stack.pop()
+        elif isinstance(left, TensorType) and isinstance(right, TensorType):
+            done[key] = _joined_tensors(left, right)
+        elif left is right or not isinstance(left, TupleType | TypeCall):
+            done[key] = left
+        else:
+            missing = [(x, y) for x, y in pairs if (id(x), id(y)) not in done]
+            stack.extend(missing)
+            if not missing:
+                done[key] = left.rebuild([done[id(x), id(y)] for x, y in pairs])
+    return done[id(a), id(b)]
+
+
+def _joined_tensors(left: TensorType, right: TensorType) -> TensorType:
+    if left == right:
+        return left
+    dims = [x if x == y else Any() for x, y in zip(left.shape, right.shape, strict=True)]
+    return TensorType(dims, left.dtype)
 
 
 def substitute_types(type_: Type, mapping: Mapping[TypeVar, Type]) -> Type:
-    """`type_` with each type variable in `mapping` replaced by what it maps to."""
+    """`type_` with each type variable in `mapping` replaced by what it maps to.
+
+    Type parameters are objects, so that nothing of `mapping` can be captured. They follow when they
+    are themselves mapped to other ones.
+    """
     if not mapping:
         return type_
-    if isinstance(type_, TypeVar):
-        return mapping.get(type_, type_)
-    if isinstance(type_, TupleType):
-        return TupleType([substitute_types(f, mapping) for f in type_.fields])
-    if isinstance(type_, FuncType):
-        # Type parameters are objects, so that nothing of `mapping` can be captured. They follow
-        # when they are themselves mapped to other ones.
-        arguments = [substitute_types(a, mapping) for a in type_.arg_types]
-        renamed = [mapping.get(p, p) for p in type_.type_params]
-        params = [
-            n if isinstance(n, TypeVar) else p
-            for n, p in zip(renamed, type_.type_params, strict=True)
-        ]
-        demands = _substituted(type_.type_constraints, mapping)
-        return FuncType(arguments, substitute_types(type_.ret_type, mapping), params, demands)
-    if isinstance(type_, TypeCall):
-        return TypeCall(type_.func, [substitute_types(a, mapping) for a in type_.args])
-    if isinstance(type_, RefType):
-        return RefType(substitute_types(type_.value, mapping))
-    return type_
 
+    def step(current: Type) -> tuple[Type, bool]:
+        if isinstance(current, TypeVar):
+            return mapping.get(current, current), True
+        if isinstance(current, FuncType) and not mapping.keys().isdisjoint(current.type_params):
+            renamed = [mapping.get(p, p) for p in current.type_params]
+            params = [
+                n if isinstance(n, TypeVar) else p
+                for n, p in zip(renamed, current.type_params, strict=True)
+            ]
+            demands = current.type_constraints
+            return FuncType(current.arg_types, current.ret_type, params, demands), False
+        return current, False
 
-def _substituted(
-    constraints: Sequence[TypeConstraint], mapping: Mapping[TypeVar, Type]
-) -> list[TypeConstraint]:
-    """`constraints` with each type variable in `mapping` replaced by what it maps to."""
-    return [
-        c.with_args([substitute_types(a, mapping) for a in c.args])
-        if isinstance(c, TypeRelation)
-        else c
-        for c in constraints
-    ]
+    return rebuild_types(type_, step)
 
 
 def instantiate(function: FuncType, type_args: Sequence[Type]) -> FuncType:

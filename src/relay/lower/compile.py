@@ -26,7 +26,7 @@ from relay.support.collector import paused_collector
 from relay.support.errors import UnsupportedError
 from relay.target import Target
 from relay.transform.base import PassContext
-from relay.transform.pipelines import graph_pipeline
+from relay.transform.pipelines import REQUIRED, graph_pipeline
 
 _MAX_NAME = 60
 
@@ -69,12 +69,13 @@ class Lowered:
 def optimise(module: IRModule, options: CompileOptions) -> IRModule:
     """`module` after all graph passes: typed, simplified, laid out and fused.
 
-    Runs in the current `PassContext` with the options' level.
+    Runs in the current `PassContext` with the options' level, and whatever that is with what
+    makes one dataflow graph per function: nothing else can be lowered.
     """
     current = PassContext.current()
     context = PassContext(
         options.opt_level,
-        current.required_pass,
+        (*(current.required_pass or ()), *REQUIRED),
         current.disabled_pass,
         current.instruments,
         current.config,

@@ -64,6 +64,7 @@ from relay.transform.lazy_gradient_init import LazyGradientInit
 from relay.transform.legalize import Legalize
 from relay.transform.merge_compiler_regions import MergeCompilerRegions
 from relay.transform.merge_composite import MergeComposite
+from relay.transform.pad_channels import PadChannels
 from relay.transform.partial_evaluate import PartialEvaluate
 from relay.transform.partition_graph import PartitionGraph
 from relay.transform.pipelines import graph_pipeline
@@ -135,6 +136,7 @@ __all__ = [
     "MergeCompilerRegions",
     "MergeComposite",
     "OutlineCompilerFunctionsWithExistingGlobalSymbols",
+    "PadChannels",
     "PartialEvaluate",
     "PartitionGraph",
     "Pass",

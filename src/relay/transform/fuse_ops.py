@@ -1,6 +1,7 @@
 """`FuseOps`: group operator calls into functions that become one kernel each."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from relay.ir.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
@@ -8,7 +9,8 @@ from relay.ir.module import IRModule
 from relay.ir.visit import rewrite
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import is_call_of
-from relay.transform.fusion_groups import Grouping
+from relay.transform.fusion_groups import Grouping, operands
+from relay.transform.lets import Effects, impure_nodes
 
 DEFAULT_MAX_DEPTH = 256
 
@@ -43,7 +45,7 @@ class FuseOps(FunctionPass):
         level = context.opt_level if self.fuse_opt_level == -1 else self.fuse_opt_level
         configured = context.config.get("relay.FuseOps.max_depth", self.max_depth)
         assert isinstance(configured, int), "the context checks the types of its configuration"
-        body = rewrite(func.body, _without_checkpoint, enter_primitive=False)
+        body = _without_checkpoints(func.body)
         grouping = Grouping(body, configured, fuse=level > 0)
         if grouping.calls:
             body = _rewrite(body, grouping)
@@ -52,20 +54,36 @@ class FuseOps(FunctionPass):
         return result
 
 
-def _without_checkpoint(expr: Expr) -> Expr:
-    return _projected(expr.args[0] if is_call_of(expr, "annotation.checkpoint") else expr)
+def _without_checkpoints(body: Expr) -> Expr:
+    """`body` without the marks of checkpoints, and without tuples that are taken apart at once."""
+    effects = Effects()
+
+    def simplified(expr: Expr) -> Expr:
+        unmarked = expr.args[0] if is_call_of(expr, "annotation.checkpoint") else expr
+        return _projected(unmarked, effects)
+
+    return rewrite(body, simplified, enter_primitive=False)
 
 
-def _projected(expr: Expr) -> Expr:
-    """`expr`; the field itself where it is one of a tuple that stands there."""
+def _projected(expr: Expr, effects: Effects) -> Expr:
+    """`expr`, noted in `effects`; the field itself where it is one of a tuple that stands there.
+
+    The tuple stays where another field of it has an effect.
+    """
+    effects.note(expr)
     if isinstance(expr, TupleGetItem) and isinstance(expr.tuple_value, Tuple):
-        return expr.tuple_value.fields[expr.index]
+        fields = expr.tuple_value.fields
+        others = (*fields[: expr.index], *fields[expr.index + 1 :])
+        return expr if any(f in effects.nodes for f in others) else fields[expr.index]
     return expr
 
 
 def _rewrite(body: Expr, grouping: Grouping) -> Expr:
     """`body` with each group of calls replaced by a call of one primitive function."""
     groups = grouping.members()
+    impure = impure_nodes(grouping.order)
+    position = {node: k for k, node in enumerate(grouping.order)} if impure else {}
+    effects = Effects()
     done: dict[Expr, Expr] = {}
     for node in grouping.order:
         index = grouping.index.get(node)
@@ -73,15 +91,37 @@ def _rewrite(body: Expr, grouping: Grouping) -> Expr:
             children = node.children()
             # What is in a primitive function is not walked over, so its children are not there.
             known = not children or children[-1] in done
-            done[node] = _projected(node.rebuild([done[c] for c in children])) if known else node
+            new = node.rebuild([done[c] for c in children]) if known else node
+            done[node] = _projected(new, effects)
         elif index in groups:
             calls = [grouping.calls[i] for i in groups[index]]
             if is_call_of(node, "annotation.stop_fusion"):
                 done[node] = _value(node.args[0], done)
                 continue
+            values = _read(calls, impure, position)
             views = all(grouping.is_view(i) for i in groups[index])
-            done[node] = _primitive_call(calls, done, reshape_only=views)
+            done[node] = _primitive_call(calls, values, done, reshape_only=views)
+            effects.note(done[node])
     return done[body]
+
+
+def _read(
+    calls: Sequence[Call], impure: AbstractSet[Expr], position: Mapping[Expr, int]
+) -> list[Expr]:
+    """What a group of calls reads from outside, by first use.
+
+    Where evaluating it may have an effect, it is in the order of evaluation instead.
+    """
+    inside = set[Expr](calls)
+    read = dict.fromkeys(
+        value
+        for call in calls
+        for value in operands(call)
+        if value not in inside and not (isinstance(value, Constant) and is_scalar(value))
+    )
+    if impure.isdisjoint(read):
+        return list(read)
+    return sorted(read, key=lambda value: position[value])
 
 
 def _value(expr: Expr, done: Mapping[Expr, Expr]) -> Expr:
@@ -91,24 +131,19 @@ def _value(expr: Expr, done: Mapping[Expr, Expr]) -> Expr:
     return done[expr]
 
 
-def _primitive_call(calls: Sequence[Call], outer: Mapping[Expr, Expr], reshape_only: bool) -> Call:
+def _primitive_call(
+    calls: Sequence[Call], values: Sequence[Expr], outer: Mapping[Expr, Expr], reshape_only: bool
+) -> Call:
     """A call of the primitive function that computes the last of `calls` from all of them.
 
-    `outer` gives what the values from outside of the group have become.
+    `values` are read from outside of the group; `outer` gives what they have become.
     """
-    inner: dict[Expr, Expr] = {}
-    params: list[Var] = []
-    arguments: list[Expr] = []
+    params = [Var(f"p{k}", value.checked_type) for k, value in enumerate(values)]
+    arguments = [outer[value] for value in values]
+    inner: dict[Expr, Expr] = dict(zip(values, params, strict=True))
 
     def operand(value: Expr) -> Expr:
-        if value not in inner:
-            if isinstance(value, Constant) and is_scalar(value):
-                inner[value] = value
-            else:
-                params.append(Var(f"p{len(params)}", value.checked_type))
-                arguments.append(outer[value])
-                inner[value] = params[-1]
-        return inner[value]
+        return inner.get(value, value)  # constants of one element stand where they are used
 
     for call in calls:
         inside = [

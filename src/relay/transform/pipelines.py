@@ -4,6 +4,8 @@ A pipeline is a function from what is known about the target to passes. The pass
 the context decide which of them run; see `Sequential`.
 """
 
+from typing import Final
+
 from relay.target import Target
 from relay.transform.alter_op_layout import AlterOpLayout
 from relay.transform.base import Pass, Sequential
@@ -15,6 +17,7 @@ from relay.transform.fold_scale_axis import BackwardFoldScaleAxis, ForwardFoldSc
 from relay.transform.fuse_ops import FuseOps
 from relay.transform.infer_type import InferType
 from relay.transform.inline_calls import InlineCalls
+from relay.transform.pad_channels import PadChannels
 from relay.transform.remove_unused_functions import RemoveUnusedFunctions
 from relay.transform.simplify_expr import SimplifyExpr, SplitToSlices
 from relay.transform.simplify_inference import SimplifyInference
@@ -22,6 +25,9 @@ from relay.transform.sink_views import SinkViews
 from relay.transform.split_joins import SplitJoins
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 from relay.transform.use_winograd import UseWinograd
+
+REQUIRED: Final = ("ToGraphNormalForm", "DeadCodeElimination")
+"""What a graph has to go through at every level, for an executor of graphs knows no lets."""
 
 
 def normalize() -> tuple[Pass, ...]:
@@ -59,6 +65,7 @@ def layout(target: Target | None) -> tuple[Pass, ...]:
     if target is None or target.lanes(32) <= 1:
         return ()
     return (
+        PadChannels(target.lanes(32)),  # 24 channels are blocks of 8, 32 are whole vectors
         AlterOpLayout(target.lanes(32)),  # convolutions work on blocks of channels
         SimplifyExpr(),  # transforms that undo each other
         FoldConstant(),  # weights are packed here, not at run time
@@ -80,7 +87,7 @@ def graph_pipeline(opt_level: int, target: Target | None = None) -> Sequential:
 
     Level 0: simplification, no fusion. 1: fusion. 2: constants are folded. 3: weights are rewritten
     (scales, layouts), equal expressions merged. The levels are the passes' own; run the pipeline in
-    ``PassContext(opt_level=opt_level)``.
+    ``PassContext(opt_level=opt_level)``, naming `REQUIRED` too if it is to be lowered.
     """
     steps = (*normalize(), *fold(), *layout(target), *fuse(opt_level))
     return Sequential(steps, name=f"graph_pipeline_{opt_level}")

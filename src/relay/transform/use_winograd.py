@@ -25,7 +25,7 @@ _FMA_A_CYCLE, _EFFICIENCY = 2.0, 0.9
 #: Cycles to transform one vector of a tile, for each point along each axis.
 _TRANSFORM_CYCLES = 1.5
 #: Bytes of weights that come from memory in a cycle, for all cores together.
-_MEMORY_BYTES_A_CYCLE = 8.0
+_MEMORY_BYTES_A_CYCLE = 10.0
 #: What a convolution by tiles must gain, at least: it needs more memory and rounds more.
 _WORTHWHILE = 0.9
 

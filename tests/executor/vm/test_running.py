@@ -344,3 +344,17 @@ def test_parameters_are_bound() -> None:
         relay.create_executor("vm", mod=mod, params={"w": weight}).evaluate(),
     ):
         np.testing.assert_allclose(run(given).numpy(), given @ weight.T, rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", ["vm", "graph"])
+def test_every_level_of_optimisation(kind: str, level: int) -> None:
+    mod = relay.parse(
+        HEADER
+        + """def @main(%x: Tensor[(2), float32]) {
+        let %y = exp(%x);
+        add(%y, %x) }"""
+    )
+    with relay.transform.PassContext(opt_level=level):
+        found = relay.create_executor(kind, mod=mod).evaluate()(np.ones(2, np.float32))
+    np.testing.assert_allclose(found.numpy(), np.exp(1) + 1, rtol=1e-6)
