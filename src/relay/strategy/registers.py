@@ -90,10 +90,11 @@ _AHEAD_SHARE = 0.4
 
 
 def look_ahead(schedule: Schedule, buffer: Buffer, ahead: int, used: int, target: Target) -> None:
-    """Bring what lies `ahead` elements further in `buffer` near, if it has to come from afar.
+    """Bring what lies `ahead` elements further in `buffer` near.
 
-    `used` are the elements that are used until then.
+    `used` are the elements that are used until then. That may be useless when a kernel runs alone;
+    in a network other weights have been used since the last run.
     """
     nbytes = used * dtypes.itemsize(buffer.dtype)
-    if 0 < nbytes <= _AHEAD_SHARE * target.l2_bytes and buffer.nbytes > target.l2_bytes:
+    if 0 < nbytes <= _AHEAD_SHARE * target.l2_bytes and buffer.nbytes > target.l1_bytes:
         schedule.prefetch(buffer.name, ahead)
