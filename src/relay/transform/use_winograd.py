@@ -10,11 +10,10 @@ from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
 from relay.op.nn.convolution import Conv2DNCHWc
-from relay.op.nn.winograd import Conv2DWinograd
+from relay.op.nn.winograd import Conv2DWinograd, transformed_kernel
 from relay.target import Target
 from relay.transform.base import FunctionPass, PassContext
-from relay.transform.calls import is_operator_call, make
-from relay.transform.fold_constant import FoldConstant
+from relay.transform.calls import is_operator_call
 
 #: Results of a tile along an axis. More multiply less, and round more.
 _TILE_SIZES = (2, 4)
@@ -128,15 +127,10 @@ def _eligible(call: Call, declaration: Conv2DNCHWc) -> _Shape | None:
 def _in_tiles(call: Call, declaration: Conv2DNCHWc, taps: int, step: int) -> Expr:
     """The convolution `call` in tiles of `step` results along each axis."""
     data, weight = call.args
+    assert isinstance(weight, Constant)
     kernel = Layout(declaration.kernel_layout)
-    blocked = f"HW{kernel.without('HW')}"
-    for name, options in (
-        ("layout_transform", {"src_layout": kernel.name, "dst_layout": "OIHW"}),
-        ("nn.contrib_conv2d_winograd_weight_transform", {"tile_size": step}),
-        ("layout_transform", {"src_layout": "HWOI", "dst_layout": blocked}),
-    ):
-        # Larger than the weight by design: this is no growth that FoldConstant should leave alone.
-        weight = FoldConstant(allow_growth=True).folded(make(name, weight, **options))
+    axes = kernel.position("H"), kernel.position("W")
+    points = Constant(transformed_kernel(weight.data.numpy(), axes, step), weight.span)
     moved = Conv2DWinograd(
         tile_size=step,
         padding=declaration.padding,
@@ -147,4 +141,4 @@ def _in_tiles(call: Call, declaration: Conv2DNCHWc, taps: int, step: int) -> Exp
         out_layout=declaration.out_layout,
         out_dtype=declaration.out_dtype,
     )
-    return Call(moved.op, [data, weight], moved, span=call.span)
+    return Call(moved.op, [data, points], moved, span=call.span)

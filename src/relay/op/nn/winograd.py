@@ -150,6 +150,27 @@ def _as_array(matrix: Matrix) -> Array:
     return np.array([[float(value) for value in row] for row in matrix])
 
 
+#: Kernels that are transformed at once: float64 takes memory.
+_KERNELS_AT_ONCE = 1 << 16
+
+
+def transformed_kernel(weight: Array, axes: tuple[int, int], step: int) -> Array:
+    """The kernels that lie along `axes` of `weight` transformed for tiles of `step` results.
+
+    The two axes come first in the result, and have as many points as there are; the others stay as
+    they are, in whatever layout. Computed in float64.
+    """
+    g = _as_array(transforms(step, weight.shape[axes[0]]).kernel)
+    both = np.kron(g, g)
+    moved = np.moveaxis(weight, axes, (0, 1))
+    kernels = moved.reshape(both.shape[1], -1)
+    result = np.empty((len(both), kernels.shape[1]), weight.dtype)
+    for start in range(0, kernels.shape[1], _KERNELS_AT_ONCE):
+        part = slice(start, start + _KERNELS_AT_ONCE)
+        result[:, part] = both @ kernels[:, part].astype("float64")
+    return result.reshape(len(g), len(g), *moved.shape[2:])
+
+
 @operator(
     "nn.contrib_conv2d_winograd_weight_transform",
     inputs=("weight",),
@@ -191,9 +212,7 @@ class Conv2DWinogradWeightTransform(Operator):
         return te.compute((n, n, o, i), full, "kernel_transform")
 
     def reference(self, weight: Array) -> Array:
-        g = _as_array(transforms(self.tile_size, weight.shape[2]).kernel)
-        exact = np.einsum("ak,oikl,bl->aboi", g, weight.astype("float64"), g, optimize=True)
-        return np.ascontiguousarray(exact.astype(weight.dtype))
+        return transformed_kernel(weight, (2, 3), self.tile_size)
 
 
 @operator(
