@@ -16,10 +16,12 @@ from relay.cli import peers
 from relay.cli.arrays import complete, read_arrays
 from relay.cli.measure import PeakMemory, Samples, measure
 from relay.cli.models import (
+    input_option,
     is_artifact,
     level_option,
     model_argument,
     open_model,
+    seed_option,
     shape_option,
     threads_option,
     use_threads,
@@ -67,13 +69,7 @@ def _parse_peers(_context: click.Context, _parameter: click.Parameter, value: st
     callback=_parse_peers,
     help="Also measure these: onnxruntime, openvino, or both with a comma between.",
 )
-@click.option(
-    "--input",
-    "input_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Inputs by name. Inputs that it lacks get random data.",
-)
+@input_option
 @shape_option
 @threads_option
 @level_option
@@ -88,9 +84,7 @@ def _parse_peers(_context: click.Context, _parameter: click.Parameter, value: st
     show_default=True,
     help="Each engine is measured for at least so long.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
-)
+@seed_option
 def command(
     model: Path,
     rivals: list[str],

@@ -34,6 +34,24 @@ def shape_option(command: _Command) -> _Command:
     )(command)
 
 
+def input_option(command: _Command) -> _Command:
+    """The option ``--input``."""
+    return click.option(
+        "--input",
+        "input_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE.npz",
+        help="Inputs by name. Inputs that it lacks get random data.",
+    )(command)
+
+
+def seed_option(command: _Command) -> _Command:
+    """The option ``--seed``."""
+    return click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
+    )(command)
+
+
 def level_option(command: _Command) -> _Command:
     """The option ``--opt-level``."""
     return click.option(

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from relay.cli.arrays import complete, read_arrays
 from relay.cli.models import (
+    input_option,
     level_option,
     model_argument,
     open_model,
+    seed_option,
     shape_option,
     threads_option,
     use_threads,
@@ -36,13 +38,7 @@ def _file_option(name: str, what: str) -> Callable[[_Command], _Command]:
 
 @click.command("profile")
 @model_argument
-@click.option(
-    "--input",
-    "input_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Inputs by name. Inputs that it lacks get random data.",
-)
+@input_option
 @shape_option
 @threads_option
 @level_option
@@ -75,9 +71,7 @@ def _file_option(name: str, what: str) -> Callable[[_Command], _Command]:
 @_file_option("trace", "Where to write a run for Perfetto or chrome://tracing.")
 @_file_option("svg", "Where to write a picture.")
 @_file_option("html", "Where to write a page with the picture and the table.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
-)
+@seed_option
 def command(
     model: Path,
     input_file: Path | None,

@@ -7,9 +7,11 @@ import numpy as np
 
 from relay.cli.arrays import complete, read_arrays, write_arrays
 from relay.cli.models import (
+    input_option,
     level_option,
     model_argument,
     open_model,
+    seed_option,
     shape_option,
     threads_option,
     use_threads,
@@ -22,13 +24,7 @@ from relay.runtime.ndarray import NDArray
 
 @click.command("run")
 @model_argument
-@click.option(
-    "--input",
-    "input_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Inputs by name. Inputs that it lacks get random data.",
-)
+@input_option
 @click.option(
     "--output",
     "output_file",
@@ -40,9 +36,7 @@ from relay.runtime.ndarray import NDArray
 @threads_option
 @level_option
 @time_passes_option
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For random data."
-)
+@seed_option
 def command(
     model: Path,
     input_file: Path | None,
