@@ -630,6 +630,40 @@ def test_scratch_memory_beyond_the_stack():
         np.testing.assert_array_equal(out, 2 * x)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 37, 100])
+def test_every_iteration_runs_once_in_either_direction(threads, count):
+    """Every other job goes through its iterations from the end."""
+    out, i = Buffer("o", (count,), "float32"), Var("i")
+    one = Store(out, (i,), Const(1.0, "float32"), "sum")
+    func = Func("f", (out,), For(i, count, PARALLEL, one))
+    before = get_num_threads()
+    set_num_threads(threads)
+    result = aligned(np.zeros(count), "float32")
+    for runs in (1, 2, 3, 4):
+        run_func(func, [result])
+        np.testing.assert_array_equal(result, runs)
+    set_num_threads(before)
+
+
+def test_loads_look_ahead_once_and_past_the_end():
+    """A hint for each place, however often unrolled loops load from it."""
+    func = parse(
+        """
+        func @f(x: float32[4, 16]) -> (out: float32[3, 16]) {
+          for k < 4 {
+            unrolled i < 3 { vectorized j < 16 { out[i, j] += x[k, j] ahead 32 } }
+          }
+        }
+        """
+    )
+    assert llvm_text([func], host_target()).count("call void @llvm.prefetch") == 1
+    x = aligned(np.arange(64).reshape(4, 16), "float32")
+    out = aligned(np.zeros((3, 16)), "float32")
+    run_func(func, [x, out])
+    np.testing.assert_array_equal(out, np.tile(x.sum(0), (3, 1)))
+
+
 def test_same_bits_for_any_number_of_threads():
     func = matmul_tile(6, 2, 33)
     rng = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import relay
 from cli_helpers import expected, small_model
 from onnx_models import floats
 from relay.executor import GraphExecutor, Interpreter
+from relay.runtime.memory import aligned_empty
 from relay.support.errors import InputError, RelayError
 
 
@@ -36,6 +37,26 @@ class TestBuild:
             runner.set_input("x", np.float64(1))
         with pytest.raises(InputError, match=r"'x' expects an array float32\[\], not a float; np"):
             runner.set_input("x", 1.0)
+
+    @pytest.mark.parametrize("offset", [0, 4])
+    def test_an_array_set_again_gives_what_it_holds_now(self, offset: int) -> None:
+        """In place where it is aligned (offset 0), copied each time where it is not."""
+        x = relay.var("x", shape=(8,))
+        module = relay.IRModule.from_expr(relay.Function([x], relay.negative(x)))
+        runner = relay.build(module)["default"](relay.cpu(0))
+        array = aligned_empty((16,), "float32")[offset : offset + 8]
+        other = np.full(8, 9, "float32")
+        for value in (1, 2):
+            array[...] = value
+            runner.set_input("x", array)
+            runner.run()
+            assert_allclose(runner.get_output(0).numpy(), -array)
+        runner.set_input("x", other)
+        runner.run()
+        assert_allclose(runner.get_output(0).numpy(), -other)
+        runner.set_input("x", array)
+        runner.run()
+        assert_allclose(runner.get_output(0).numpy(), -array)
 
     def test_outputs_have_the_names_of_the_model(self, tmp_path: Path) -> None:
         path = tmp_path / "small.onnx"

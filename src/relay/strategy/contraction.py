@@ -33,6 +33,9 @@ from relay.strategy.tiles import Tile, balanced, choose
 from relay.target import Target
 from relay.te.expr import Var
 
+#: Operations of a product of one row below which it stays on one core.
+_PARALLEL_WORK_OF_A_ROW = 8 * PARALLEL_WORK
+
 #: How far ahead to look where everything is read once: a few steps of any tile.
 _AHEAD_BYTES = 2048
 
@@ -105,11 +108,15 @@ def _consumer_loops(nest: Nest, buffer: Buffer) -> list[For | None]:
 
 @dataclass(frozen=True)
 class _Roles:
-    """The loops of the reading nest by role (names): see `Contraction`."""
+    """The loops of the reading nest by role (names): see `Contraction`.
+
+    `block_stride` are elements of the columns operand from one step of `block` to the next.
+    """
 
     column: str
     row: str | None
     block: str | None
+    block_stride: int
     before: tuple[str, ...]
     after: tuple[str, ...]
 
@@ -195,7 +202,8 @@ class _Tiling:
             vectors = max(1, -(-column_extent // self.lanes))
         self.tile = choose(rows, vectors, target)
         # A single row does two operations for every weight that it reads: that is over soon.
-        self.parallel = work.update.work >= PARALLEL_WORK * (8 if rows == 1 else 1)
+        least = _PARALLEL_WORK_OF_A_ROW if rows == 1 else PARALLEL_WORK
+        self.parallel = work.update.work >= least
         if rows == 1 and self.parallel:
             # Only panels can be shared out, and reading them takes the time: equal shares.
             self.tile = Tile(1, balanced(vectors, self.tile.vectors, target.cores))
@@ -212,9 +220,12 @@ class _Tiling:
         assert column is not None
         row = steps[work.row] if work.row is not None else None
         block: For | None = None
+        block_stride = 0
         if column.extent <= self.lanes:
-            blocks = [steps[d] for d in work.blocks]
-            block = next((b for b in reversed(blocks) if b is not None), None)
+            for d in work.blocks:
+                if steps[d] is not None:
+                    block = steps[d]
+                    block_stride = stride(work.columns_operand, work.update.axes[d].var) or 0
         taken = {f.var for f in (column, row, block) if f is not None}
         outside = [a for a in self.reader.axes if a.var not in taken]
         # Loops that move only the rows operand go inside the panels while what they read stays in
@@ -239,7 +250,10 @@ class _Tiling:
         before = tuple(a.var.name for a in outside if a.var.name not in after)
         name = row.var.name if row else None
         outer = block.var.name if block else None
-        return _Roles(column.var.name, name, outer, before, tuple(after)), column.extent
+        return (
+            _Roles(column.var.name, name, outer, block_stride, before, tuple(after)),
+            column.extent,
+        )
 
     def run(self) -> None:
         """Take all steps."""
@@ -273,9 +287,7 @@ class _Tiling:
                 self.schedule.prefetch(packed.name, _AHEAD_BYTES // dtypes.itemsize(operand.dtype))
             return
         if self.roles.block:
-            block = next(d for d in reversed(self.work.blocks))
-            panel = stride(operand, self.work.update.axes[block].var)
-            ahead = (panel or 0) * self.tile.vectors
+            ahead = self.roles.block_stride * self.tile.vectors
         else:
             ahead = buffer.strides[0] if packed is not None else 0
         look_ahead(self.schedule, buffer, ahead, ahead, self.target)
