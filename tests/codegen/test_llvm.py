@@ -664,6 +664,25 @@ def test_loads_look_ahead_once_and_past_the_end():
     np.testing.assert_array_equal(out, np.tile(x.sum(0), (3, 1)))
 
 
+def test_prefetch_follows_the_parallel_loop():
+    """A step of the parallel loop ahead is a step behind where that loop runs backwards."""
+    func = parse(
+        """
+        func @f(x: float32[4, 16]) -> (out: float32[4, 16]) {
+          parallel i < 4 { vectorized j < 16 { out[i, j] = x[i, j] ahead 16 } }
+        }
+        """
+    )
+    text = llvm_text([func], host_target())
+    assert text.count("call void @llvm.prefetch") == 1
+    assert "mul nsw i64 %step, 16" in text
+    x = aligned(np.arange(64).reshape(4, 16), "float32")
+    for _ in range(2):
+        out = aligned(np.zeros((4, 16)), "float32")
+        run_func(func, [x, out])
+        np.testing.assert_array_equal(out, x)
+
+
 def test_same_bits_for_any_number_of_threads():
     func = matmul_tile(6, 2, 33)
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from relay.loop.ir import Buffer, For, Func, Kind, Load, Store, block
 from relay.runtime.memory import aligned_empty
 from relay.runtime.threads import ensure_started, get_num_threads, set_num_threads
 from relay.support.errors import InputError
-from relay.te.expr import Var
+from relay.te.expr import Var, cast, compare, const, either
 
 N = 1000
 
@@ -94,6 +94,27 @@ def test_sizes(kernel):
     set_num_threads(before)
     with pytest.raises(InputError, match="1 to"):
         set_num_threads(0)
+
+
+def test_slow_iterations_leave_the_rest_to_others():
+    """Work that grows with the number of the iteration: all of it once, whoever does it."""
+    x = Buffer("x", (37,), "int32")
+    i, j = Var("i"), Var("j")
+    counts = either(compare("le", const(30), i), compare("lt", j, const(1)))
+    add = Store(x, (i,), Load(x, (i,)) + cast(counts, "int32"))
+    body = For(i, 37, Kind.PARALLEL, For(j, 20_000, Kind.SERIAL, add))
+    library = compile_kernels([Func("late", (x,), body)], host_target()).link()
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library["late"])
+    before = get_num_threads()
+    for threads in (1, 2, 3, 5):
+        set_num_threads(threads)
+        array = aligned_empty((37,), "int32")
+        array[...] = 0
+        pointers = (ctypes.c_void_p * 1)(array.ctypes.data)
+        for _ in range(10):
+            function(ctypes.addressof(pointers))
+        assert (array == np.where(np.arange(37) >= 30, 200_000, 10)).all()
+    set_num_threads(before)
 
 
 def test_restart_after_shutdown(kernel, four_threads):

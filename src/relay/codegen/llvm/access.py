@@ -80,18 +80,18 @@ class Access:
         name = self.builder.emit(f"load {full}, ptr {pointer}, align {align}")
         return self.from_memory(name, buffer.dtype, lanes)
 
-    def prefetch(self, buffer: Buffer, form: Linear, ahead: int) -> None:
+    def prefetch(self, buffer: Buffer, form: Linear, ahead: Linear, places: int) -> None:
         """Ask for the element `ahead` of one, which need not exist, to be brought near.
 
-        Once for each place: unrolled loops load from it several times. What is far ahead would be
-        gone from the nearest cache when it is wanted, and is brought into the next one.
+        Once for each place: unrolled loops load from it several times. What is many `places` ahead
+        would be gone from the nearest cache when it is wanted, and is brought into the next one.
         """
         b = self.builder
-        pointer = self.address_unchecked(buffer, form + Linear(ahead))
+        pointer = self.address_unchecked(buffer, form + ahead)
         if pointer in self._asked:
             return
         self._asked.add(pointer)
-        level = 3 if ahead * dtypes.itemsize(buffer.dtype) <= _NEAR_BYTES else 2
+        level = 3 if places * dtypes.itemsize(buffer.dtype) <= _NEAR_BYTES else 2
         b.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
         b.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 {level}, i32 1)")
 

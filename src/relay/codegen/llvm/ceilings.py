@@ -108,7 +108,7 @@ def _function(name: str, rounds: str) -> str:
   ret void
 }}
 
-define internal void @{name}.parallel(ptr %env, i64 %begin, i64 %end) nounwind {{
+define internal void @{name}.parallel(ptr %env, i64 %begin, i64 %end, i64 %step) nounwind {{
 entry:
   %memory = load ptr, ptr %env, align 8
   %bytes.at = getelementptr i64, ptr %env, i64 1
@@ -125,8 +125,8 @@ part:
   %other = getelementptr i8, ptr %second, i64 %offset
 {rounds}
 done:
-  %chunk.next = add i64 %chunk, 1
-  %more = icmp slt i64 %chunk.next, %end
+  %chunk.next = add i64 %chunk, %step
+  %more = icmp ne i64 %chunk.next, %end
   br i1 %more, label %part, label %leave
 leave:
   ret void

@@ -31,7 +31,8 @@ class Evaluator:
     """Evaluates the expressions of one function being built.
 
     `vars` gives each variable in scope its value: an integer where the loop is written out, an
-    LLVM name otherwise. `ranges` holds what is known of the values behind names.
+    LLVM name otherwise. `ranges` holds what is known of the values behind names. `serial` are the
+    names that serial loops step by one, `direction` the name of the parallel loop's step (1 or -1).
     """
 
     def __init__(self, builder: FunctionBuilder, pointers: dict[Buffer, str]) -> None:
@@ -39,6 +40,8 @@ class Evaluator:
         self.access = Access(builder, pointers)
         self.vars: dict[Var, str | int] = {}
         self.ranges: dict[str, Range] = {}
+        self.serial: set[str] = set()
+        self.direction: str | None = None
         self.lane: Var | None = None
         self.lanes = 0
         self.mask: Value | None = None
@@ -325,12 +328,22 @@ class Evaluator:
         if stride in (1, -1) or (stride in (2, 3, 4) and mask is None):
             loaded = self.access.load_strided(buffer, first, stride, self.lanes, mask)
             if expr.ahead:  # after the load, so that both stay together
-                self.access.prefetch(buffer, first, expr.ahead)
+                self.access.prefetch(buffer, first, self._ahead(first, expr.ahead), expr.ahead)
             return loaded
         if mask is None:
             lanes = [first + Linear(stride * lane) for lane in range(self.lanes)]
             return self.access.load_lanes(buffer, lanes)
         return self._masked_gather(expr, [self.vector_index(form) for form in forms])
+
+    def _ahead(self, form: Linear, places: int) -> Linear:
+        """The distance to what a load looks ahead to.
+
+        What is one step of the parallel loop ahead lies behind when that loop runs backwards.
+        """
+        steps = (n for n, c in form.terms if c == places and n not in self.serial)
+        if self.direction is not None and next(steps, None) is not None:
+            return Linear(0, ((self.direction, places),))
+        return Linear(places)
 
     def _gather(self, expr: Load) -> Steps:
         """A load whose index is not linear in the lane."""

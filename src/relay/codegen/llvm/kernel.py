@@ -3,8 +3,10 @@
 ``void name(ptr args)`` is a kernel's entry: `args` points to the addresses of its parameters, then
 of its workspaces. It calls one internal function for every stretch of serial code, and
 ``relay_parallel_for(fn, env, n)`` for every parallel loop, with an outlined
-``void name.parallelK(ptr env, i64 begin, i64 end)``. `env` is `args` itself, or, where the loop
-stands inside of other loops or scratch buffers, an array of the addresses and values it uses.
+``void name.parallelK(ptr env, i64 begin, i64 end, i64 step)`` that does the iterations
+``begin, begin + step ...`` until `end`, where `step` is 1 or -1. `env` is `args` itself, or, where
+the loop stands inside of other loops or scratch buffers, an array of the addresses and values it
+uses.
 
 The internal functions take every buffer as a parameter of its own, marked ``noalias``, aligned and
 dereferenceable: that is how LLVM learns that accumulators may stay in registers. They are never
@@ -175,14 +177,15 @@ class KernelWriter(StatementWriter):
         variables = list(used.variables)
         for index, (var, known) in enumerate(zip(variables, self._ranges(variables), strict=True)):
             writer.evaluator.vars[var] = f"%i{index}"
+            writer.evaluator.serial.add(f"%i{index}")
             params.append(f"i64 %i{index}")
             if known is not None:
                 writer.evaluator.ranges[f"%i{index}"] = known
         if loop is None:
             writer.write(stmt)
         else:
-            params += ["i64 %begin", "i64 %end"]
-            writer.loop(loop.var, "%begin", "%end", (0, loop.extent - 1), loop.body)
+            params += ["i64 %begin", "i64 %end", "i64 %step"]
+            writer.loop(loop, "%begin", "%end", "%step")
         writer.builder.line("ret void")
         signature = f"internal void @{name}({', '.join(params)})"
         self.module.define(name, writer.builder.finish(signature, self._attributes()))
@@ -217,10 +220,10 @@ class KernelWriter(StatementWriter):
         for index in range(len(used.variables)):
             slot = inner.pure(f"getelementptr i64, ptr %env, i64 {len(used.buffers) + index}")
             args.append(f"i64 {inner.pure(f'load i64, ptr {slot}, align 8')}")
-        args += ["i64 %begin", "i64 %end"]
+        args += ["i64 %begin", "i64 %end", "i64 %step"]
         inner.line(f"call void @{name}.body({', '.join(args)})")
         inner.line("ret void")
-        signature = f"internal void @{name}(ptr %env, i64 %begin, i64 %end)"
+        signature = f"internal void @{name}(ptr %env, i64 %begin, i64 %end, i64 %step)"
         self.module.define(name, inner.finish(signature))
         self.module.declare(PARALLEL_FOR, "void", ["ptr", "ptr", "i64"])
         env = "%args" if simple else self._environment(used)

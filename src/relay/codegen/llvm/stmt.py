@@ -10,7 +10,7 @@ from relay.codegen.llvm.index import Linear
 from relay.codegen.llvm.types import MEMORY, Value
 from relay.loop.ir import ALIGNMENT, Allocate, Block, Buffer, For, If, Kind, Stmt, Store
 from relay.support.errors import InternalError
-from relay.te.expr import COMBINE, Binary, Var
+from relay.te.expr import COMBINE, Binary
 
 #: Private buffers up to this size live on the stack of whoever runs the kernel.
 STACK_BYTES = 64 * 1024
@@ -52,10 +52,13 @@ class StatementWriter:
                 self.write(loop.body)
             self.evaluator.vars.pop(loop.var, None)
         else:
-            self.loop(loop.var, "0", str(loop.extent), (0, loop.extent - 1), loop.body)
+            self.loop(loop, "0", str(loop.extent))
 
-    def loop(self, var: Var, begin: str, end: str, known: tuple[int, int], body: Stmt) -> None:
-        """A loop over ``begin .. end-1``, which is not empty; `known` bounds the variable."""
+    def loop(self, loop: For, begin: str, end: str, step: str = "1") -> None:
+        """The iterations ``begin, begin + step ...`` of `loop` before `end`; at least one.
+
+        With a `step` that is no constant, the loop is the parallel one: see `Evaluator.direction`.
+        """
         b = self.builder
         if self.evaluator.lane is not None:
             raise InternalError("a vectorized loop contains stores only")
@@ -64,16 +67,21 @@ class StatementWriter:
         b.begin(head)
         lines, place = b.reserve()
         name = b.name()
-        self.evaluator.ranges[name] = known
-        self.evaluator.vars[var] = name
+        self.evaluator.ranges[name] = (0, loop.extent - 1)
+        self.evaluator.vars[loop.var] = name
+        serial = step == "1"
+        if serial:
+            self.evaluator.serial.add(name)
+        else:
+            self.evaluator.direction = step
         with b.scope():
-            self.write(body)
-            after = b.emit(f"add nuw nsw i64 {name}, 1")
-            again = Value(b.emit(f"icmp ult i64 {after}, {end}"), "bool")
+            self.write(loop.body)
+            after = b.emit(f"add{' nuw' if serial else ''} nsw i64 {name}, {step}")
+            again = Value(b.emit(f"icmp {'ult' if serial else 'ne'} i64 {after}, {end}"), "bool")
         lines[place] = f"{name} = phi i64 [ {begin}, %{before} ], [ {after}, %{b.block} ]"
         b.branch_if(again, head, done)
         b.begin(done)
-        del self.evaluator.vars[var]
+        del self.evaluator.vars[loop.var]
 
     def _if(self, stmt: If) -> None:
         b = self.builder

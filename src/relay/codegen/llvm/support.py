@@ -5,19 +5,22 @@ A pool is a set of threads that sit in ``relay_worker`` and share these words:
 - ``job``: a generation number times 4096 plus the number of threads that take part. A new job is
   published by one atomic store; a thread whose number is not below that count skips the job
   without reading anything else.
-- ``fn``, ``env``, ``n``: the job itself, stable until all its parts have been finished.
-- ``open``: for every part, the job it belongs to while nobody has begun it, else 0. Thread `i`
-  takes part `i` if it is still open. The caller, done with part 0, takes what is open still: it
-  waits only for threads that have begun, never for one that the system has not woken yet.
-- ``pending``: parts that are not finished. ``busy``: whether a caller owns the pool.
+- ``fn``, ``env``, ``n``, ``pieces``: the job itself, stable until all of it has been done.
+- ``open``: for every part, the job it belongs to and which of its pieces nobody has begun, in one
+  word. Thread `i` takes pieces of part `i` from its beginning, half of what is left at a time.
+  Whoever has nothing left takes from the ends of the others' parts: a slow core, or one that the
+  system gives to somebody else, leaves its work to those that have time, and the caller waits only
+  for pieces that have been begun, never for a thread that has not woken yet. Where a part is one
+  piece, only the caller looks at others' parts: reading them takes long beside such jobs.
+- ``pending``: pieces that are not finished. ``busy``: whether a caller owns the pool.
 - ``sleepers``: threads that have given up spinning and are parked.
 
 Threads spin for ``spins`` rounds, then park: on a futex on Linux, by ``WaitOnAddress`` on Windows,
 on a POSIX condition variable elsewhere. ``relay_parallel_for`` runs the job on the calling thread
 alone when there is one iteration or one thread, or when another caller owns the pool.
-Every other job goes through its iterations from the end, in a few pieces: what the job before it
-used last, its results or weights that are used again, is then still in the caches.
-Iterations are split into contiguous ranges of nearly equal length; what one iteration computes does
+Every other job goes through its iterations from the end: what the job before it used last, its
+results or weights that are used again, is then still in the caches.
+Parts are contiguous ranges of iterations, of nearly equal length; what one iteration computes does
 not depend on who runs it, so results are the same for any number of threads.
 """
 
@@ -45,6 +48,7 @@ _POOL = """
 @fn = internal global ptr null, align 128
 @env = internal global ptr null, align 8
 @n = internal global i64 0, align 8
+@pieces = internal global i64 1, align 8
 @backwards = internal global i1 false, align 1
 @turns = internal global i8 0, align 1
 @pending = internal global i32 0, align 128
@@ -53,21 +57,8 @@ _POOL = """
 @spins = internal global i32 1000, align 4
 @sleepers = internal global i32 0, align 128
 @ready = internal global i32 0, align 128
-@open = internal global [4096 x [16 x i32]] zeroinitializer, align 128
+@open = internal global [4096 x [8 x i64]] zeroinitializer, align 128
 @stop = internal global i32 0, align 4
-
-define internal void @share(i64 %id, i64 %parts) nounwind {
-  %fn = load ptr, ptr @fn
-  %env = load ptr, ptr @env
-  %n = load i64, ptr @n
-  %a = mul i64 %id, %n
-  %begin = udiv i64 %a, %parts
-  %next = add i64 %a, %n
-  %end = udiv i64 %next, %parts
-  %backwards = load i1, ptr @backwards
-  call void @walk(ptr %fn, ptr %env, i64 %begin, i64 %end, i1 %backwards)
-  ret void
-}
 
 define internal i1 @turn() nounwind {
   %old = load atomic i8, ptr @turns monotonic, align 1
@@ -78,39 +69,100 @@ define internal i1 @turn() nounwind {
 }
 
 define internal void @walk(ptr %fn, ptr %env, i64 %begin, i64 %end, i1 %backwards) nounwind {
-entry:
-  br i1 %backwards, label %cut, label %whole
-whole:
-  call void %fn(ptr %env, i64 %begin, i64 %end)
+  %last = sub i64 %end, 1
+  %before = sub i64 %begin, 1
+  %first = select i1 %backwards, i64 %last, i64 %begin
+  %stop = select i1 %backwards, i64 %before, i64 %end
+  %step = select i1 %backwards, i64 -1, i64 1
+  call void %fn(ptr %env, i64 %first, i64 %stop, i64 %step)
+  ret void
+}
+
+define internal void @run(i64 %part, i64 %parts, i64 %begin, i64 %end) nounwind {
+  %fn = load ptr, ptr @fn
+  %env = load ptr, ptr @env
+  %n = load i64, ptr @n
+  %pieces = load i64, ptr @pieces
+  %backwards = load i1, ptr @backwards
+  %from_end = sub i64 %pieces, %end
+  %to_end = sub i64 %pieces, %begin
+  %low = select i1 %backwards, i64 %from_end, i64 %begin
+  %high = select i1 %backwards, i64 %to_end, i64 %end
+  %whole = mul i64 %part, %pieces
+  %all = mul i64 %parts, %pieces
+  %a = add i64 %whole, %low
+  %b = add i64 %whole, %high
+  %an = mul i64 %a, %n
+  %bn = mul i64 %b, %n
+  %first = udiv i64 %an, %all
+  %last = udiv i64 %bn, %all
+  %empty = icmp eq i64 %first, %last
+  br i1 %empty, label %leave, label %some
+some:
+  call void @walk(ptr %fn, ptr %env, i64 %first, i64 %last, i1 %backwards)
   br label %leave
-cut:
-  %n = sub i64 %end, %begin
-  %few = icmp ult i64 %n, 8
-  %pieces = select i1 %few, i64 %n, i64 8
-  br label %head
-head:
-  %left = phi i64 [ %pieces, %cut ], [ %less, %piece ]
-  %some = icmp ne i64 %left, 0
-  br i1 %some, label %piece, label %leave
-piece:
-  %less = sub i64 %left, 1
-  %a = mul i64 %less, %n
-  %b = mul i64 %left, %n
-  %x = udiv i64 %a, %pieces
-  %y = udiv i64 %b, %pieces
-  %first = add i64 %begin, %x
-  %last = add i64 %begin, %y
-  call void %fn(ptr %env, i64 %first, i64 %last)
-  br label %head
 leave:
   ret void
 }
 
-define internal i1 @claim(i64 %part, i32 %job) nounwind {
-  %slot = getelementptr [4096 x [16 x i32]], ptr @open, i64 0, i64 %part
-  %pair = cmpxchg ptr %slot, i32 %job, i32 0 acquire monotonic
-  %mine = extractvalue { i32, i1 } %pair, 1
-  ret i1 %mine
+define internal i32 @work(i64 %id, i64 %parts, i32 %job) nounwind {
+entry:
+  %wide = zext i32 %job to i64
+  %tag = shl i64 %wide, 32
+  br label %visit
+visit:
+  %turn = phi i64 [ 0, %entry ], [ %turn.next, %nothing ]
+  %done = phi i32 [ 0, %entry ], [ %done.now, %nothing ]
+  %number = add i64 %id, %turn
+  %part = urem i64 %number, %parts
+  %slot = getelementptr [4096 x [8 x i64]], ptr @open, i64 0, i64 %part
+  %own = icmp eq i64 %turn, 0
+  br label %look
+look:
+  %done.now = phi i32 [ %done, %visit ], [ %done.now, %take ], [ %done.more, %mine ]
+  %word = load atomic i64, ptr %slot monotonic, align 8
+  %its = and i64 %word, -4294967296
+  %same = icmp eq i64 %its, %tag
+  %low = lshr i64 %word, 16
+  %begin = and i64 %low, 65535
+  %end = and i64 %word, 65535
+  %some = icmp ult i64 %begin, %end
+  %usable = and i1 %same, %some
+  br i1 %usable, label %take, label %nothing
+take:
+  %left = sub i64 %end, %begin
+  %odd = add i64 %left, 1
+  %half = lshr i64 %odd, 1
+  %front = add i64 %begin, %half
+  %back = sub i64 %end, %half
+  %first = select i1 %own, i64 %begin, i64 %back
+  %last = select i1 %own, i64 %front, i64 %end
+  %begin.left = select i1 %own, i64 %front, i64 %begin
+  %end.left = select i1 %own, i64 %end, i64 %back
+  %begin.high = shl i64 %begin.left, 16
+  %range = or i64 %begin.high, %end.left
+  %word.left = or i64 %tag, %range
+  %pair = cmpxchg ptr %slot, i64 %word, i64 %word.left acquire monotonic
+  %taken = extractvalue { i64, i1 } %pair, 1
+  br i1 %taken, label %mine, label %look
+mine:
+  call void @run(i64 %part, i64 %parts, i64 %first, i64 %last)
+  %count = trunc i64 %half to i32
+  %done.more = add i32 %done.now, %count
+  br label %look
+nothing:
+  %turn.next = add i64 %turn, 1
+  %more = icmp ult i64 %turn.next, %parts
+  %caller = icmp eq i64 %id, 0
+  %each = load i64, ptr @pieces
+  %divided = icmp ugt i64 %each, 1
+  %early = icmp ne i32 %done.now, 0
+  %hopeful = and i1 %divided, %early
+  %willing = or i1 %caller, %hopeful
+  %on = and i1 %more, %willing
+  br i1 %on, label %visit, label %leave
+leave:
+  ret i32 %done.now
 }
 
 define void @relay_parallel_for(ptr %fn, ptr %env, i64 %n) nounwind {
@@ -144,17 +196,27 @@ publish:
   store i64 %n, ptr @n
   %way = call i1 @turn()
   store i1 %way, ptr @backwards
-  %others = sub i32 %count, 1
-  store atomic i32 %others, ptr @pending monotonic, align 4
+  %upward = add i64 %n, %parts
+  %above = sub i64 %upward, 1
+  %each = udiv i64 %above, %parts
+  %short = icmp ult i64 %each, 16
+  %pieces = select i1 %short, i64 %each, i64 16
+  store i64 %pieces, ptr @pieces
+  %total = mul i64 %parts, %pieces
+  %every = trunc i64 %total to i32
+  store atomic i32 %every, ptr @pending monotonic, align 4
   %old = load atomic i32, ptr @job monotonic, align 4
   %generation = and i32 %old, -4096
   %bumped = add i32 %generation, 4096
   %job = or i32 %bumped, %count
+  %tag.low = zext i32 %job to i64
+  %tag = shl i64 %tag.low, 32
+  %word = or i64 %tag, %pieces
   br label %open
 open:
-  %part = phi i64 [ 1, %publish ], [ %following, %open ]
-  %slot = getelementptr [4096 x [16 x i32]], ptr @open, i64 0, i64 %part
-  store atomic i32 %job, ptr %slot monotonic, align 4
+  %part = phi i64 [ 0, %publish ], [ %following, %open ]
+  %slot = getelementptr [4096 x [8 x i64]], ptr @open, i64 0, i64 %part
+  store atomic i64 %word, ptr %slot monotonic, align 8
   %following = add i64 %part, 1
   %further = icmp ult i64 %following, %parts
   br i1 %further, label %open, label %announce
@@ -167,22 +229,11 @@ rouse:
   call void @wake()
   br label %work
 work:
-  call void @share(i64 0, i64 %parts)
-  br label %scan
-scan:
-  %candidate = phi i64 [ 1, %work ], [ %successor, %scanned ]
-  %taken = call i1 @claim(i64 %candidate, i32 %job)
-  br i1 %taken, label %take, label %scanned
-take:
-  call void @share(i64 %candidate, i64 %parts)
-  %fewer_left = atomicrmw sub ptr @pending, i32 1 release
-  br label %scanned
-scanned:
-  %successor = add i64 %candidate, 1
-  %unscanned = icmp ult i64 %successor, %parts
-  br i1 %unscanned, label %scan, label %join
+  %did = call i32 @work(i64 0, i64 %parts, i32 %job)
+  %others = atomicrmw sub ptr @pending, i32 %did release
+  br label %join
 join:
-  %round = phi i32 [ 0, %scanned ], [ %after, %again ]
+  %round = phi i32 [ 0, %work ], [ %after, %again ]
   %left = load atomic i32, ptr @pending acquire, align 4
   %done = icmp eq i32 %left, 0
   br i1 %done, label %release, label %wait
@@ -240,15 +291,13 @@ consider:
   %member = icmp ult i64 %id, %parts
   br i1 %member, label %try, label %skip
 try:
-  %mine = call i1 @claim(i64 %id, i32 %job)
-  br i1 %mine, label %work, label %skip
+  %did = call i32 @work(i64 %id, i64 %parts, i32 %job)
+  %any = icmp ne i32 %did, 0
+  br i1 %any, label %finish, label %skip
 skip:
   br label %idle
-work:
-  call void @share(i64 %id, i64 %parts)
-  br label %finish
 finish:
-  %left = atomicrmw sub ptr @pending, i32 1 release
+  %left = atomicrmw sub ptr @pending, i32 %did release
   br label %idle
 leave:
   ret void
