@@ -127,6 +127,10 @@ def test_division_by_a_power_of_two_is_a_multiplication():
 
 
 def test_integer_division_stays():
+    rounded = make("erf", make("divide", X, const(2.0**0.5)))
+    assert names(run_pass(SimplifyExpr(), rounded)) == ["multiply", "erf"]
+    kept = make("floor", make("divide", X, const(49.0)))  # 49 * (1 / 49) is less than 1
+    assert names(run_pass(SimplifyExpr(), kept)) == ["divide", "floor"]
     body = make("divide", tensor("i", 4, dtype="int32"), const(2, "int32"))
     assert names(run_pass(SimplifyExpr(), body)) == ["divide"]
 

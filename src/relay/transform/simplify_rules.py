@@ -209,11 +209,9 @@ def merge_constants(call: Call) -> Expr | None:
     return merged if merged.checked_type == found else None
 
 
-def _exact_reciprocal(values: Array) -> Array | None:
-    """The reciprocals of powers of two, which are exact; None where a value is none."""
+def _reciprocal(values: Array) -> Array | None:
+    """The reciprocals of floats, where all are normal numbers; None otherwise."""
     if values.size == 0 or not np.issubdtype(values.dtype, np.floating):
-        return None
-    if not np.all(np.isfinite(values)) or not np.all(np.abs(np.frexp(values)[0]) == 0.5):
         return None
     with np.errstate(all="ignore"):
         inverse = np.reciprocal(values)
@@ -221,14 +219,33 @@ def _exact_reciprocal(values: Array) -> Array | None:
     return inverse if bool(np.all(normal)) else None
 
 
-def exact_division(call: Call) -> Expr | None:
-    """Division by constant powers of two as multiplication."""
-    lhs, rhs = call.args
+def _as_product(division: Call, exact: bool) -> Expr | None:
+    """A division by a constant as a multiplication, `exact` where only without rounding."""
+    lhs, rhs = division.args
     values = constant_array(rhs)
-    inverse = None if values is None or isinstance(lhs, Constant) else _exact_reciprocal(values)
-    if inverse is None or not isinstance(rhs, Constant):
+    if values is None or not isinstance(rhs, Constant) or isinstance(lhs, Constant):
+        return None
+    inverse = _reciprocal(values)
+    if inverse is None or (exact and not np.all(np.abs(np.frexp(values)[0]) == 0.5)):
         return None
     return make("multiply", lhs, constant(inverse, rhs.data.dtype))
+
+
+def exact_division(call: Call) -> Expr | None:
+    """Division by constant powers of two as multiplication."""
+    return _as_product(call, exact=True)
+
+
+def smooth_of_division(call: Call) -> Expr | None:
+    """A smooth function of a division by a constant: of a product, which rounds a little more.
+
+    Nothing jumps there, as rounding down would: 49 / 49 is 1, but 49 * (1 / 49) less.
+    """
+    (argument,) = call.args
+    if not is_call_of(argument, "divide"):
+        return None
+    product = _as_product(argument, exact=False)
+    return None if product is None else Call(call.op, (product,), span=call.span)
 
 
 def square(call: Call) -> Expr | None:
@@ -323,6 +340,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(("divide", "power"), "x / 1 = x and x ** 1 = x", neutral(1, both_sides=False)),
     Rule(("power",), "x ** 2 = x * x", square),
     Rule(("divide",), "x / 2^k = x * 2^-k, exactly", exact_division),
+    Rule(("erf", "tanh", "sigmoid"), "f(x / c) = f(x * (1 / c)), nearly", smooth_of_division),
     Rule(("add", "multiply"), "(x op a) op b = x op (a op b)", merge_constants),
 )
 """Every rule, in order of trying."""
