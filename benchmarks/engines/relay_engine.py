@@ -7,6 +7,11 @@ import numpy as np
 
 import relay
 
+# Loaded on first use otherwise, and counted as if it were the model's.
+import relay.executor.build
+import relay.frontend.onnx
+import relay.runtime.threads
+
 VERSION = version("relay-ir")
 
 

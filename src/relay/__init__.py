@@ -89,6 +89,7 @@ from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray
 from relay.runtime.params import load_param_dict, save_param_dict
 from relay.scope_builder import ScopeBuilder
+from relay.support.collector import paused_collector as _paused_collector
 from relay.support.errors import RelayError
 from relay.support.source import Span
 
@@ -225,9 +226,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _LAZY:
         owner = _LAZY[name]
-        if owner is None:
-            return importlib.import_module(f"relay.{name}")
-        return getattr(importlib.import_module(owner), name)
+        with _paused_collector():
+            found = importlib.import_module(owner or f"relay.{name}")
+        return found if owner is None else getattr(found, name)
     if name in op.__all__:
         return getattr(op, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

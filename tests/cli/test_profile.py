@@ -20,6 +20,7 @@ STAGES = (
     "code generation",
     "LLVM",
     "linking",
+    "constants",
     "total",
 )
 

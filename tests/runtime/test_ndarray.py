@@ -1,5 +1,7 @@
 """Arrays and their exchange with NumPy and DLPack."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,60 @@ def test_views_that_keep_more_alive_than_they_show_are_copied():
         kept = owned(part)
         assert kept.base is None
         np.testing.assert_array_equal(kept, part)
+
+
+def counted(values):
+    """A deferred array of `values`, and a list that has an entry for every time it was made."""
+    made = []
+
+    def make():
+        made.append(True)
+        return values.copy()
+
+    return NDArray.deferred(values.shape, str(values.dtype), make), made
+
+
+def test_deferred_elements_are_made_when_asked_for_and_forgotten():
+    values = np.arange(6, dtype="int32").reshape(2, 3)
+    a, made = counted(values)
+    assert (a.shape, a.ndim, a.size, a.nbytes, a.dtype) == ((2, 3), 2, 6, 24, "int32")
+    assert a.is_deferred
+    assert not made
+    first = a.numpy()
+    assert a.numpy() is first
+    assert first.tolist() == values.tolist()
+    del first
+    assert a[0, 1].item() == 1
+    assert len(made) == 2
+
+
+def test_what_would_be_lost_cannot_be_written():
+    a, _ = counted(np.zeros(3))
+    with pytest.raises(ValueError, match="read-only"):
+        a.numpy()[0] = 1
+    assert a.copyfrom(np.ones(3)).numpy().tolist() == [1, 1, 1]
+    assert not a.is_deferred
+
+
+def test_a_deferred_array_that_is_shared_stays():
+    a, made = counted(np.arange(3.0))
+    shared = np.from_dlpack(a)
+    a.numpy()[0] = 5
+    assert shared[0] == 5
+    assert len(made) == 1
+    b, _ = counted(np.arange(3.0))
+    assert b.keep() is b
+    b.numpy()[0] = 5
+    assert b.numpy()[0] == 5
+
+
+def test_a_copy_of_a_deferred_array_has_its_elements():
+    a, _ = counted(np.arange(3.0))
+    again = copy.deepcopy(a)
+    assert again.numpy().tolist() == [0, 1, 2]
+    assert (again.dtype, again.device, again.is_deferred) == (a.dtype, a.device, False)
+
+
+def test_a_deferred_array_of_another_type_than_said():
+    with pytest.raises(InputError, match=r"shape \(2,\) and float32 was made with shape \(3,\)"):
+        NDArray.deferred((2,), "float32", lambda: np.zeros(3, "float32")).numpy()

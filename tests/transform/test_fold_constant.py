@@ -77,3 +77,17 @@ def test_an_expression_that_calls_a_function():
     folded = FoldConstantExpr(add(call, x), module)
     assert isinstance(folded.args[0], Call)
     assert isinstance(folded.args[0].args[0], Constant)
+
+
+def test_a_large_constant_that_is_only_moved_is_moved_later():
+    values = np.arange(20_000, dtype="float32").reshape(100, 200)
+    weight = Constant(values)
+    turned = run_pass(FoldConstant(), make("transpose", weight, axes=(1, 0)), ())
+    assert isinstance(turned, Constant)
+    assert turned.data.is_deferred
+    np.testing.assert_array_equal(turned.data.numpy(), values.T)
+    assert values.flags.writeable
+    cut = make("strided_slice", weight, begin=(0, 0), end=(99, 200), strides=(1, 1))
+    part = run_pass(FoldConstant(), cut, ())
+    assert isinstance(part, Constant)
+    assert not part.data.is_deferred, "it would keep all of the weight"

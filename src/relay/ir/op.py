@@ -46,7 +46,7 @@ class Pattern(IntEnum):
     OPAQUE = 8
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Operator(OperatorBase):
     """Base of operator declarations. Derived classes are frozen dataclasses made by `operator`.
 
@@ -76,6 +76,25 @@ class Operator(OperatorBase):
     piecewise_constant: ClassVar[bool] = False
     #: Why a capability is absent: {"compute": "runs only in the interpreter"}; read by the tests.
     missing: ClassVar[dict[str, str]] = {}
+
+    # Written once: to generate these for every operator takes long when relay is imported.
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[object, ...]:
+        """The attributes, in order of declaration."""
+        names: tuple[str, ...] = self.__match_args__
+        return tuple([getattr(self, name) for name in names])
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)
+        shown = (f"{f.name}={getattr(self, f.name)!r}" for f in fields if f.repr)
+        return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def infer(self, *types: Any, **_: Any) -> Type:
         """Result type from argument types."""
@@ -141,7 +160,12 @@ def operator(
     def declare(cls: type[_T]) -> type[_T]:
         # A class without attributes of its own inherits what makes it a dataclass: generating that
         # anew for every operator would double the time it takes to import relay.
-        declared = dataclasses.dataclass(frozen=True)(cls) if _adds_fields(cls) else cls
+        declared = cls
+        if _adds_fields(cls):
+            declared = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+            for method in ("__eq__", "__hash__", "__repr__"):
+                # A base may be a dataclass of its own, whose methods know its fields only.
+                setattr(declared, method, getattr(Operator, method))
         declared.name = name
         declared.inputs = inputs
         declared.pattern = pattern

@@ -263,7 +263,8 @@ class _Parser(PartsParser):
         operands: list[Expr] = []
         signs: list[tuple[int, str, Token]] = []
         while True:
-            operands.append(self._leaf() or (yield self._operand()))
+            leaf = self._leaf()
+            operands.append((yield self._operand()) if leaf is None else leaf)
             token = self.token
             level, name = INFIX.get(token.text, (0, "")) if token.kind == "sign" else (0, "")
             while signs and signs[-1][0] >= level:
@@ -374,7 +375,8 @@ class _Parser(PartsParser):
                     "an attribute like `axis=1`, since arguments come before attributes"
                 )
             else:
-                arguments.append(self._leaf_argument() or (yield self._expression()))
+                leaf = self._leaf_argument()
+                arguments.append((yield self._expression()) if leaf is None else leaf)
             if not self.take(","):
                 break
         self._close(opened, "the arguments")
@@ -421,7 +423,8 @@ class _Parser(PartsParser):
         if self.take(")"):
             return fields[0]
         while self.take(",") and not self.at(")"):
-            fields.append(self._leaf_argument() or (yield self._expression()))
+            leaf = self._leaf_argument()
+            fields.append((yield self._expression()) if leaf is None else leaf)
         self._close(opened, "the tuple")
         return Tuple(fields, self.span_from(opened))
 

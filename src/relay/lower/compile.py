@@ -1,8 +1,9 @@
 """From a typed module to scheduled kernels and a plan of memory: everything but machine code."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,15 @@ from relay.codegen.llvm.entry import Step as EntryStep
 from relay.ir.expr import Call, Function, Op, Var
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType
-from relay.lower.kernel import Kernel, make_kernel
+from relay.lower.constants import Constants
+from relay.lower.kernel import Kernel
 from relay.lower.memory import Block, plan_memory
 from relay.lower.program import Program, Step, Value, linearize
-from relay.lower.translate import function_key, operators
-from relay.lower.work import kernel_work, origins
+from relay.lower.translate import function_key, held_constants, operators
+from relay.lower.work import origins
 from relay.runtime.executable import TensorSpec
-from relay.runtime.memory import aligned_empty, is_aligned
+from relay.runtime.ndarray import NDArray
 from relay.runtime.work import Work
-from relay.schedule.steps import Pack
 from relay.support.collector import paused_collector
 from relay.support.errors import UnsupportedError
 from relay.target import Target
@@ -43,7 +44,8 @@ class CompileOptions:
 class Lowered:
     """A module ready for machine code: kernels, the order of their calls, and places in memory.
 
-    `work` says for each of the `steps` what it does and where it comes from.
+    `work` says for each of the `steps` what it does and where it comes from. `constants` are made
+    when they are first asked for, which takes memory: best when the machine code is there.
     """
 
     target: Target
@@ -51,11 +53,16 @@ class Lowered:
     program: Program
     kernels: tuple[Kernel, ...]
     steps: tuple[EntryStep, ...]
-    constants: tuple[npt.NDArray[np.generic], ...]
+    placed: Constants
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     arena_bytes: int
     work: tuple[Work, ...] = ()
+
+    @cached_property
+    def constants(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """The constants as kernels take them."""
+        return self.placed.arrays()
 
     def kernel(self, name: str) -> Kernel:
         """The kernel called `name`; raises `UnsupportedError` listing the kernels there are."""
@@ -84,14 +91,16 @@ def optimise(module: IRModule, options: CompileOptions) -> IRModule:
         return graph_pipeline(options.opt_level, options.target)(module)
 
 
-def lower(module: IRModule, options: CompileOptions) -> Lowered:
-    """Lower an optimised (fused) module.
+def lower(
+    module: IRModule, options: CompileOptions, each: Callable[[Kernel], object] | None = None
+) -> Lowered:
+    """Lower an optimised (fused) module; `each` is called with every kernel before the next one.
 
     Raises `UnsupportedError` for what the graph executor does not run.
     """
     with paused_collector():
         program = linearize(module["main"], _copy_function)
-        kernels, calls = _make_kernels(program, options.target)
+        kernels, calls = _make_kernels(program, options.target, each)
         placement = _Placement(program, calls)
     return Lowered(
         target=options.target,
@@ -99,7 +108,7 @@ def lower(module: IRModule, options: CompileOptions) -> Lowered:
         program=program,
         kernels=tuple(kernels),
         steps=placement.steps,
-        constants=tuple(placement.constants),
+        placed=placement.constants,
         inputs=tuple(
             TensorSpec(name, v.type.concrete_shape, v.type.dtype)
             for name, v in zip(program.input_names, program.inputs, strict=True)
@@ -115,9 +124,8 @@ def lower(module: IRModule, options: CompileOptions) -> Lowered:
 
 def _work(program: Program, calls: Sequence[Kernel]) -> tuple[Work, ...]:
     """What each step of a program, a call of one of `calls`, does."""
-    works = {k.name: kernel_work(k) for k in {k.name: k for k in calls}.values()}
     return tuple(
-        replace(works[kernel.name], nodes=origins(step.source))
+        replace(kernel.work, nodes=origins(step.source))
         for step, kernel in zip(program.steps, calls, strict=True)
     )
 
@@ -138,10 +146,12 @@ def _kernel_name(func: Function, used: Counter[str]) -> str:
     return name if used[name] == 1 else f"{name}_{used[name] - 1}"
 
 
-def _make_kernels(program: Program, target: Target) -> tuple[list[Kernel], list[Kernel]]:
+def _make_kernels(
+    program: Program, target: Target, each: Callable[[Kernel], object] | None
+) -> tuple[list[Kernel], list[Kernel]]:
     """The different kernels of a program, and the kernel of each of its steps."""
     _check_static(program)
-    known: dict[object, Kernel] = {}
+    known: dict[tuple[str, tuple[bool, ...]], Kernel] = {}
     used: Counter[str] = Counter()
     calls: list[Kernel] = []
     for step in program.steps:
@@ -150,7 +160,9 @@ def _make_kernels(program: Program, target: Target) -> tuple[list[Kernel], list[
         kernel = known.get(key)
         if kernel is None:
             name = _kernel_name(step.source, used)
-            kernel = known[key] = make_kernel(name, step.source, constant, target)
+            kernel = known[key] = Kernel(name, step.source, constant, target)
+            if each is not None:
+                each(kernel)
         calls.append(kernel)
     return list(known.values()), calls
 
@@ -169,8 +181,7 @@ class _Placement:
     """Decides where every value of a program lives, and makes the packed constants."""
 
     def __init__(self, program: Program, calls: Sequence[Kernel]) -> None:
-        self.constants: list[npt.NDArray[np.generic]] = []
-        self._constant_places: dict[object, int] = {}
+        self.constants = Constants()
         self._outputs = {v.storage: k for k, v in enumerate(program.outputs)}
         self._inputs = {v: k for k, v in enumerate(program.inputs)}
         self._temporaries = self._lifetimes(program)
@@ -209,8 +220,8 @@ class _Placement:
 
     def _step(self, number: int, step: Step, kernel: Kernel) -> EntryStep:
         args = [self._source(v, kernel, k) for k, v in enumerate(step.inputs)]
-        for k, held in enumerate(kernel.translated.constants, len(step.inputs)):
-            args.append(self._constant(held, held.data.numpy(), kernel, k))
+        for k, held in enumerate(held_constants(step.source), len(step.inputs)):
+            args.append(self._constant(held, held.data, held.data.shape, kernel, k))
         args += [self._source(v, kernel, None) for v in step.outputs]
         args += [Source(Place.ARENA, self._offsets[k]) for k in self._workspaces[number]]
         return EntryStep(kernel.name, tuple(args))
@@ -218,8 +229,8 @@ class _Placement:
     def _source(self, value: Value, kernel: Kernel, position: int | None) -> Source:
         storage = value.storage
         if storage.constant is not None:
-            array = storage.constant.data.numpy().reshape(value.type.concrete_shape)
-            return self._constant((storage.constant, value.type), array, kernel, position)
+            data, shape = storage.constant.data, value.type.concrete_shape
+            return self._constant((storage.constant, value.type), data, shape, kernel, position)
         if storage.input is not None:
             return Source(Place.INPUT, storage.input)
         if storage in self._outputs:
@@ -228,26 +239,11 @@ class _Placement:
 
     def _constant(
         self,
-        owner: object,
-        array: npt.NDArray[np.generic],
+        owner: Hashable,
+        data: NDArray,
+        shape: tuple[int, ...],
         kernel: Kernel,
         position: int | None,
     ) -> Source:
         pack = kernel.packs.get(position) if position is not None else None
-        key = (owner, pack and (pack.axis, pack.factor))
-        if key not in self._constant_places:
-            self._constant_places[key] = len(self.constants)
-            self.constants.append(_placed(array, pack))
-        return Source(Place.CONSTANT, self._constant_places[key])
-
-
-def _placed(array: npt.NDArray[np.generic], pack: Pack | None) -> npt.NDArray[np.generic]:
-    """`array`, packed, in memory that kernels can use; itself where nothing is to be done."""
-    if pack is None and is_aligned(array):
-        return array
-    dtype = dtypes.from_numpy(array.dtype)
-    if pack is not None:
-        return pack.reference(array, aligned_empty(pack.packed_shape(array.shape), dtype))
-    copy = aligned_empty(array.shape, dtype)
-    np.copyto(copy, array)
-    return copy
+        return Source(Place.CONSTANT, self.constants.place(owner, data, shape, pack))

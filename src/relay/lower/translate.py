@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from relay import te
 from relay.ir.expr import Call, Constant, Expr, Function, Op, Tuple, TupleGetItem, Var
 from relay.ir.op import Operator, attributes
@@ -20,12 +18,11 @@ Tensors: TypeAlias = "te.Tensor | tuple[Tensors, ...]"
 class Translated:
     """`outputs` computed from `inputs`: one for each tensor of each parameter, in order.
 
-    `constants` are further inputs, after those: arrays that the function itself holds.
+    The function's `held_constants` are further inputs, after those.
     """
 
     inputs: tuple[te.Tensor, ...]
     outputs: tuple[te.Tensor, ...]
-    constants: tuple[Constant, ...]
 
 
 def operators(func: Function) -> list[str]:
@@ -37,13 +34,16 @@ def operators(func: Function) -> list[str]:
     ]
 
 
-def function_key(func: Function) -> tuple[object, ...]:
-    """A hashable value, equal for functions that compute the same in the same way."""
+def function_key(func: Function) -> str:
+    """A text, the same in every process and equal for functions that compute the same in one way.
+
+    Of `held_constants` only the types count: code takes them as it takes parameters.
+    """
     numbers: dict[Expr, int] = {}
     key: list[object] = []
     for parameter in func.params:
         numbers[parameter] = len(numbers)
-        key.append(parameter.checked_type)
+        key.append(str(parameter.checked_type))
     for node in post_order(func.body):
         if node in numbers or isinstance(node, Op):
             continue
@@ -51,18 +51,39 @@ def function_key(func: Function) -> tuple[object, ...]:
         children = tuple(numbers[c] for c in node.children())
         match node:
             case Call(op=Op() as op, attrs=Operator() as attrs):
-                fields = tuple((n, repr(v)) for n, v in attributes(attrs).items())
-                key.append((op.name, fields, children))
+                key.append((op.name, attributes(attrs), children))
             case TupleGetItem():
                 key.append(("get", node.index, children))
             case Tuple():
                 key.append(("tuple", children))
             case Constant():
-                same = node.data.numpy().tobytes() if _is_scalar(node) else id(node)
-                key.append(("constant", node.data.dtype, node.data.shape, same))
+                value = node.data.numpy().tobytes() if _is_scalar(node) else None
+                key.append(("constant", node.data.dtype, node.data.shape, value))
             case _:
                 raise UnsupportedError(f"{type(node).__name__} inside of a fused function")
-    return tuple(key)
+    return repr((key, numbers[func.body]))
+
+
+def is_own(func: Function) -> bool:
+    """Whether all operators that `func` calls are declared in this package, by no one else."""
+    package = __name__.partition(".")[0]
+    return all(
+        type(node.attrs).__module__.partition(".")[0] == package
+        for node in post_order(func.body)
+        if isinstance(node, Call)
+    )
+
+
+def held_constants(func: Function) -> tuple[Constant, ...]:
+    """The arrays that `func` holds and its code takes as further inputs, in their order.
+
+    Scalars are none of them: they are written into the code.
+    """
+    return tuple(
+        node
+        for node in post_order(func.body)
+        if isinstance(node, Constant) and not _is_scalar(node)
+    )
 
 
 def _is_scalar(constant: Constant) -> bool:
@@ -93,7 +114,6 @@ def translate(func: Function) -> Translated:
     values: dict[Expr, Tensors] = {}
     for k, parameter in enumerate(func.params):
         values[parameter] = _placeholders(parameter.checked_type, f"p{k}", inputs)
-    constants: list[Constant] = []
     held: list[te.Tensor] = []
     for node in post_order(func.body):
         match node:
@@ -111,7 +131,6 @@ def translate(func: Function) -> Translated:
                 values[node] = _scalar(node)
             case Constant():
                 tensor = te.placeholder(node.data.shape, node.data.dtype, f"c{len(held)}")
-                constants.append(node)
                 held.append(tensor)
                 values[node] = tensor
             case _:
@@ -124,7 +143,7 @@ def translate(func: Function) -> Translated:
                 f"the tensor expression of {', '.join(operators(func))} gives "
                 f"{tensor.dtype}{list(tensor.shape)}, but its type says {type_}"
             )
-    return Translated((*inputs, *held), tuple(outputs), tuple(constants))
+    return Translated((*inputs, *held), tuple(outputs))
 
 
 def _compute(op: Op, attrs: Operator, arguments: Sequence[Tensors]) -> Tensors:
@@ -135,5 +154,5 @@ def _compute(op: Op, attrs: Operator, arguments: Sequence[Tensors]) -> Tensors:
 
 
 def _scalar(constant: Constant) -> te.Tensor:
-    value = np.asarray(constant.data.numpy()).reshape(()).item()
+    value = constant.data.item()
     return te.compute((), lambda: te.const(value, constant.data.dtype), "scalar")

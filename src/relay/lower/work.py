@@ -12,7 +12,6 @@ from relay.ir.types import flatten_tensor_types
 from relay.ir.visit import post_order
 from relay.loop.ir import Buffer, For, Func, Load, Stmt, Store
 from relay.loop.walk import children, expressions
-from relay.lower.kernel import Kernel
 from relay.lower.translate import operators
 from relay.runtime.work import Work
 from relay.te import expr as te
@@ -32,23 +31,23 @@ class Arithmetic:
     dtype: str
 
 
-def kernel_work(kernel: Kernel) -> Work:
-    """The work of a call of `kernel`; its nodes are those of the function it was made for.
+def kernel_work(source: Function, loops: Func) -> Work:
+    """The work of a call of the kernel whose program is `loops`; its nodes are left open.
 
     A function with convolutions and matrix products counts by its mathematics, like
     `relay.analysis.get_total_mac_number`: another algorithm, which takes fewer multiplications,
     shows as a higher rate, so that rates of all of them compare. Others count by their loops.
     """
-    calls = [node for node in post_order(kernel.source.body) if isinstance(node, Call)]
+    calls = [node for node in post_order(source.body) if isinstance(node, Call)]
     products = 2 * sum(mac_number(call) for call in calls)
-    counted = arithmetic(kernel.loops)
+    counted = arithmetic(loops)
     return Work(
-        tuple(operators(kernel.source)),
-        origins(kernel.source),
-        counted.dtype,
-        products + sum(map(_simple_flops, calls)) if products else counted.flops,
-        bytes_read(kernel.loops),
-        sum(b.nbytes for b in kernel.loops.params[-kernel.loops.outputs :]),
+        operators=tuple(operators(source)),
+        nodes=(),
+        dtype=counted.dtype,
+        flops=products + sum(map(_simple_flops, calls)) if products else counted.flops,
+        bytes_read=bytes_read(loops),
+        bytes_written=sum(b.nbytes for b in loops.params[-loops.outputs :]),
     )
 
 

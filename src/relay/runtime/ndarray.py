@@ -5,8 +5,10 @@ speaks DLPack (``torch.from_dlpack(a)``, `from_dlpack`), without copying. ``bflo
 as the ``uint16`` bits of its elements, which is what `numpy` gives for it.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Protocol, SupportsIndex, runtime_checkable
+from weakref import ReferenceType, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +35,13 @@ class NDArray:
 
     Made by `array`, `empty` or `from_dlpack`, or around a NumPy array, whose memory it shares.
     `dtype` is needed only where NumPy's does not tell: ``bfloat16`` stored as ``uint16``.
+
+    The elements of a `deferred` array are made when they are asked for and forgotten when nobody
+    uses them any more, as suits the weights of a program while it is compiled: they can be read
+    only, until something needs them to stay.
     """
 
-    __slots__ = ("_array", "device", "dtype")
+    __slots__ = ("_array", "_make", "_recent", "_shape", "device", "dtype")
 
     def __init__(
         self,
@@ -43,47 +49,100 @@ class NDArray:
         dtype: str | None = None,
         device: Device | None = None,
     ) -> None:
-        self._array = np.asarray(array)
-        self.dtype = dtypes.from_numpy(self._array.dtype) if dtype is None else dtypes.check(dtype)
-        if self._array.dtype != dtypes.to_numpy(self.dtype):
-            raise InputError(f"{self._array.dtype} does not store {self.dtype}")
+        stored = np.asarray(array)
+        self._array: npt.NDArray[np.generic] | None = stored
+        self._make: Callable[[], npt.NDArray[np.generic]] | None = None
+        self._recent: ReferenceType[npt.NDArray[np.generic]] | None = None
+        self._shape: tuple[int, ...] = stored.shape
+        self.dtype = dtypes.from_numpy(stored.dtype) if dtype is None else dtypes.check(dtype)
+        if stored.dtype != dtypes.to_numpy(self.dtype):
+            raise InputError(f"{stored.dtype} does not store {self.dtype}")
         self.device = cpu() if device is None else device
+
+    @staticmethod
+    def deferred(
+        shape: Sequence[int], dtype: str, make: Callable[[], npt.NDArray[np.generic]]
+    ) -> "NDArray":
+        """An array of `shape` and `dtype` whose elements `make` gives, the same every time.
+
+        `make` is called by whoever asks for the elements, in any thread, and returns a new array.
+        What it raises comes from there.
+        """
+        made = NDArray.__new__(NDArray)
+        made._array, made._make, made._recent = None, make, None
+        made._shape = tuple(shape)
+        made.dtype = dtypes.check(dtype)
+        made.device = cpu()
+        return made
+
+    def __reduce__(self) -> tuple[type["NDArray"], tuple[object, ...]]:
+        return NDArray, (self.numpy(), self.dtype, self.device)
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether the elements are not in memory, but made on demand."""
+        return self._array is None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
-        shape: tuple[int, ...] = self._array.shape
-        return shape
+        return self._shape
 
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return self._array.ndim
+        return len(self._shape)
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._array.size
+        return math.prod(self._shape)
 
     @property
     def nbytes(self) -> int:
         """Bytes that the elements take."""
-        return self._array.nbytes
+        return self.size * dtypes.itemsize(self.dtype)
 
     def numpy(self) -> npt.NDArray[np.generic]:
-        """The elements as a NumPy array that shares their memory."""
-        return self._array
+        """The elements as a NumPy array that shares their memory; read only if they are deferred.
+
+        Keep it as long as the elements are needed: those of a deferred array are made anew after.
+        """
+        found = self._array
+        if found is None and self._recent is not None:
+            found = self._recent()
+        return self._made() if found is None else found
+
+    def _made(self) -> npt.NDArray[np.generic]:
+        """The elements of a deferred array, new."""
+        assert self._make is not None
+        made = self._make()
+        if made.shape != self._shape or made.dtype != dtypes.to_numpy(self.dtype):
+            raise InputError(
+                f"a deferred array of shape {self._shape} and {self.dtype} was made "
+                f"with shape {made.shape} and {made.dtype}"
+            )
+        made.flags.writeable = False  # what is written here would be lost
+        self._recent = ref(made)
+        return made
+
+    def keep(self) -> "NDArray":
+        """This array, its elements in memory that stays and can be written to."""
+        if self._array is None:
+            self._array = self.numpy().copy()
+            self._make = self._recent = None
+        return self
 
     def asnumpy(self) -> npt.NDArray[np.generic]:
         """A copy of the elements as a NumPy array."""
-        return self._array.copy()
+        return self.numpy().copy()
 
     def item(self) -> bool | int | float:
         """The only element, as a Python number."""
         if self.dtype == "bfloat16":
-            bits = self._array.astype(np.uint32) << 16
+            bits = self.numpy().astype(np.uint32) << 16
             return float(bits.view(np.float32).item())
-        value: bool | int | float = self._array.item()
+        value: bool | int | float = self.numpy().item()
         return value
 
     def copyfrom(self, source: "npt.ArrayLike | NDArray") -> "NDArray":
@@ -91,7 +150,7 @@ class NDArray:
         values = source.numpy() if isinstance(source, NDArray) else np.asarray(source)
         if values.shape != self.shape:
             raise InputError(f"an array of shape {self.shape} cannot hold one of {values.shape}")
-        np.copyto(self._array, values, casting="same_kind")
+        np.copyto(self.keep().numpy(), values, casting="same_kind")
         return self
 
     def copyto(self, target: "NDArray | Device") -> "NDArray":
@@ -103,10 +162,11 @@ class NDArray:
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[np.generic]:
-        if copy is False and dtype is not None and np.dtype(dtype) != self._array.dtype:
+        elements = self.numpy()
+        if copy is False and dtype is not None and np.dtype(dtype) != elements.dtype:
             raise ValueError(f"conversion from {self.dtype} to {np.dtype(dtype)} needs a copy")
-        result = self._array if dtype is None else self._array.astype(dtype, copy=False)
-        return result.copy() if copy and result is self._array else result
+        result = elements if dtype is None else elements.astype(dtype, copy=False)
+        return result.copy() if copy and result is elements else result
 
     def __dlpack__(
         self,
@@ -118,23 +178,24 @@ class NDArray:
     ) -> object:
         if self.dtype == "bfloat16":
             raise BufferError("NumPy cannot export bfloat16; view its uint16 bits with numpy()")
+        stored: npt.NDArray[np.number] = self.keep().numpy()  # type: ignore[assignment]
         if max_version is None or np.lib.NumpyVersion(np.__version__) < "2.1.0":
-            return self._array.__dlpack__()
-        return self._array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+            return stored.__dlpack__()
+        return stored.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return _DLPACK_CPU, 0
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self.numpy())
 
     def __getitem__(
         self, index: "SupportsIndex | slice | tuple[SupportsIndex | slice, ...]"
     ) -> "NDArray":
-        return NDArray(np.asarray(self._array[index]), self.dtype, self.device)
+        return NDArray(np.asarray(self.numpy()[index]), self.dtype, self.device)
 
     def __repr__(self) -> str:
-        return f"<NDArray {self.dtype}{list(self.shape)} on {self.device}>\n{self._array!r}"
+        return f"<NDArray {self.dtype}{list(self.shape)} on {self.device}>\n{self.numpy()!r}"
 
 
 def empty(shape: Sequence[int], dtype: str = "float32", device: Device | None = None) -> NDArray:

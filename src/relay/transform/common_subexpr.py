@@ -51,7 +51,7 @@ class EliminateCommonSubexpr(FunctionPass):
         if isinstance(expr, Tuple):
             return (Tuple, expr.fields)
         if isinstance(expr, Constant):
-            array = expr.data.numpy()
-            if array.nbytes <= SMALL:
-                return (Constant, expr.data.dtype, array.shape, array.tobytes())
+            data = expr.data
+            if data.nbytes <= SMALL:
+                return (Constant, data.dtype, data.shape, data.numpy().tobytes())
         return None

@@ -11,9 +11,11 @@ import numpy as np
 from relay import dtypes
 from relay.ir.expr import Call, Constant, Expr, Function, If, Tuple, TupleGetItem
 from relay.ir.module import IRModule
-from relay.ir.op import Array
+from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.ir.visit import free_type_vars, free_vars, rewrite, substitute
+from relay.op.deferred import moved
+from relay.te.arith import from_bfloat16, to_bfloat16
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
@@ -35,9 +37,10 @@ class FoldConstant(FunctionPass):
     """Replace calls whose arguments are all constants by their results, in NumPy.
 
     Also ``shape_of`` of a static type, the fields of tuples, and conditions that are constants.
-    Left alone are operators with effects, results of unknown shape, bfloat16, and (unless
-    `allow_growth`) results over 1 MiB that are more than twice as large as their arguments:
-    spreading a small constant is work for the compiled program, not for its file size. ::
+    Left alone are operators with effects, results of unknown shape, bits of bfloat16 read as they
+    are, and (unless `allow_growth`) results over 1 MiB that are more than twice as large as their
+    arguments: spreading a small constant is work for the compiled program, not for its file size.
+    Operators on bfloat16 are computed in float32 and rounded once. ::
 
         add(transpose(meta[Constant][0]), 1f)   ->   meta[Constant][0]
     """
@@ -88,10 +91,12 @@ class FoldConstant(FunctionPass):
         operator = declaration(call)
         if operator.stateful or "reference" in operator.missing:
             return call
-        values = [constant_value(argument) for argument in call.args]
-        known = [value for value in values if value is not None]
-        if len(known) != len(values) or not self._worthwhile(call):
+        if not all(map(_is_constant, call.args)) or not self._worthwhile(call):
             return call
+        later = _moved(operator, call)
+        if later is not None:
+            return later
+        known = [constant_value(argument) for argument in call.args]
         with np.errstate(all="ignore"):
             result = operator.reference(*known)
         return as_constant(result, call.checked_type)
@@ -102,7 +107,9 @@ class FoldConstant(FunctionPass):
             arguments = [t for a in call.args for t in flatten_tensor_types(a.checked_type)]
         except ValueError:
             return False
-        if not all(t.is_static and t.dtype != "bfloat16" for t in (*results, *arguments)):
+        if not all(t.is_static for t in (*results, *arguments)):
+            return False
+        if is_call_of(call, "reinterpret") and arguments[0].dtype == "bfloat16":
             return False
         size = _bytes(results)
         return self.allow_growth or size <= GROWTH_LIMIT or size <= 2 * _bytes(arguments)
@@ -141,13 +148,36 @@ def _fold_shape(call: Call) -> Expr:
     return constant(np.asarray(value, dtype=dtypes.to_numpy(dtype)), dtype)
 
 
+def _is_constant(expr: Expr) -> bool:
+    """Whether `expr` is a constant, or a tuple of constants."""
+    fields = expr.fields if isinstance(expr, Tuple) else (expr,)
+    return all(isinstance(f, Constant) for f in fields)
+
+
+def _moved(operator: Operator, call: Call) -> Constant | None:
+    """The result of an operator that only moves a large constant, computed when it is needed."""
+    data, type_ = call.args[0] if call.args else None, call.checked_type
+    if not isinstance(data, Constant) or not isinstance(type_, TensorType):
+        return None
+    result = moved(operator, data.data, type_)
+    return None if result is None else Constant(result)
+
+
 def constant_value(expr: Expr) -> Array | tuple[Array, ...] | None:
-    """The array of a constant, or the arrays of a tuple of constants; otherwise None."""
+    """The array of a constant, or the arrays of a tuple of constants; otherwise None.
+
+    bfloat16 comes as float32.
+    """
     if isinstance(expr, Constant):
-        return expr.data.numpy()
+        return _elements(expr)
     if isinstance(expr, Tuple) and all(isinstance(f, Constant) for f in expr.fields):
-        return tuple(f.data.numpy() for f in expr.fields if isinstance(f, Constant))
+        return tuple(_elements(f) for f in expr.fields if isinstance(f, Constant))
     return None
+
+
+def _elements(expr: Constant) -> Array:
+    stored = expr.data.numpy()
+    return from_bfloat16(stored) if expr.data.dtype == "bfloat16" else stored
 
 
 def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
@@ -155,6 +185,8 @@ def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
     if isinstance(type_, TupleType):
         return Tuple([as_constant(v, t) for v, t in zip(value, type_.fields, strict=True)])
     assert isinstance(type_, TensorType)
+    if type_.dtype == "bfloat16":
+        value = to_bfloat16(np.asarray(value))
     array = np.asarray(value, dtype=dtypes.to_numpy(type_.dtype))
     # A copy where the result is a view, so that no constant keeps a larger array alive.
     array = np.array(array, order="C", copy=array.base is not None or None)

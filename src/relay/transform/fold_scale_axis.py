@@ -12,14 +12,16 @@ from typing import Final
 
 import numpy as np
 
+from relay import dtypes
 from relay.ir.expr import Call, Constant, Expr, Function
 from relay.ir.module import IRModule
 from relay.ir.op import Array
 from relay.ir.visit import post_order, use_counts
+from relay.op.deferred import LARGE
+from relay.runtime.ndarray import NDArray
 from relay.transform.base import FunctionPass, PassContext, Sequential
 from relay.transform.calls import (
     attribute,
-    constant,
     constant_array,
     is_call_of,
     normalize_axis,
@@ -97,10 +99,12 @@ def _split_constant(call: Call) -> tuple[Expr, Constant, bool] | None:
     return None
 
 
-def _weight(call: Call) -> Array | None:
+def _weight(call: Call) -> NDArray | None:
     """The weight of a contraction that can be scaled: a constant in a layout without blocks."""
-    weight = constant_array(call.args[1])
-    if weight is None or not np.issubdtype(weight.dtype, np.floating):
+    if not isinstance(call.args[1], Constant):
+        return None
+    weight = call.args[1].data
+    if weight.dtype == "bfloat16" or not dtypes.is_float(weight.dtype):
         return None
     if operator_name(call) in CONVOLUTIONS:
         layouts = (attribute(call, "data_layout"), attribute(call, "kernel_layout"))
@@ -125,7 +129,7 @@ def scale_outputs(call: Call, factor: Factor) -> Call | None:
         return None
     shape = [1] * weight.ndim
     shape[axis] = -1
-    return _with_weight(call, call.args[0], weight * values.reshape(shape))
+    return _with_weight(call, call.args[0], weight, values.reshape(shape))
 
 
 def scale_inputs(call: Call, data: Expr, factor: Factor) -> Call | None:
@@ -135,7 +139,7 @@ def scale_inputs(call: Call, data: Expr, factor: Factor) -> Call | None:
         return None
     if operator_name(call) == "nn.dense":
         values = factor.along(factor.rank - 1, weight.shape[1])
-        return None if values is None else _with_weight(call, data, weight * values)
+        return None if values is None else _with_weight(call, data, weight, values)
     layout: str = attribute(call, "kernel_layout")
     groups: int = attribute(call, "groups")
     outputs, inputs = layout.index("O"), layout.index("I")
@@ -148,13 +152,11 @@ def scale_inputs(call: Call, data: Expr, factor: Factor) -> Call | None:
     shape = [1] * weight.ndim
     shape[outputs], shape[inputs] = table.shape
     oriented = table if outputs < inputs else table.T
-    return _with_weight(call, data, weight * oriented.reshape(shape))
+    return _with_weight(call, data, weight, oriented.reshape(shape))
 
 
-def _with_weight(call: Call, data: Expr, weight: Array) -> Call:
-    assert isinstance(call.args[1], Constant)
-    kept = call.args[1].data.dtype
-    scaled = constant(np.ascontiguousarray(weight, dtype=kept), kept)
+def _with_weight(call: Call, data: Expr, weight: NDArray, factors: Array) -> Call:
+    scaled = Constant(_product(weight, factors))
     return Call(call.op, (data, scaled), call.attrs, call.type_args, call.span)
 
 
@@ -197,9 +199,20 @@ def _scale_step(call: Expr, data: Expr, factor: Factor) -> Expr:
 
 
 def _scaled(term: Constant, values: Array) -> Constant:
-    return constant(
-        np.multiply(term.data.numpy(), values).astype(term.data.numpy().dtype), term.data.dtype
-    )
+    return Constant(_product(term.data, values))
+
+
+def _product(data: NDArray, values: Array) -> NDArray:
+    """`data` times `values` in the type of `data`; large products are made when they are needed."""
+
+    def make() -> Array:
+        elements = data.numpy()
+        result: Array = np.multiply(elements, values).astype(elements.dtype, copy=False)
+        return result
+
+    if data.nbytes < LARGE or np.broadcast_shapes(data.shape, values.shape) != data.shape:
+        return NDArray(make(), data.dtype)
+    return NDArray.deferred(data.shape, data.dtype, make)
 
 
 class _Uses:

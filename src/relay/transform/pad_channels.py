@@ -15,9 +15,13 @@ import numpy as np
 
 from relay.ir.expr import Call, Constant, Expr, Function
 from relay.ir.module import IRModule
+from relay.ir.op import Array
 from relay.ir.visit import post_order, used_children
+from relay.op.deferred import LARGE
 from relay.op.tensor.slicing import StridedSlice
+from relay.runtime.ndarray import NDArray
 from relay.support.errors import InternalError
+from relay.te.arith import to_bfloat16
 from relay.transform.alter_op_layout import channel_block
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import is_operator_call, tensor_type
@@ -248,7 +252,15 @@ class _Rewriter:
 
 
 def _grown(node: Constant, growth: Growth) -> Constant:
-    values = node.data.numpy()
-    result = np.full(growth.shape, growth.fill, values.dtype)
-    result[tuple(slice(size) for size in values.shape)] = values
-    return Constant(result, node.span)
+    data = node.data
+    fill = to_bfloat16(growth.fill) if data.dtype == "bfloat16" else growth.fill
+
+    def make() -> Array:
+        values = data.numpy()
+        result = np.full(growth.shape, fill, values.dtype)
+        result[tuple(slice(size) for size in values.shape)] = values
+        return result
+
+    if data.nbytes < LARGE:
+        return Constant(NDArray(make(), data.dtype), node.span)
+    return Constant(NDArray.deferred(growth.shape, data.dtype, make), node.span)

@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from relay import dtypes
 from relay.ir.expr import Call, Constant, Expr, Function
 from relay.ir.layout import Layout
 from relay.ir.module import IRModule
+from relay.ir.op import Array
 from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
 from relay.op.nn.convolution import Conv2DNCHWc
-from relay.op.nn.winograd import Conv2DWinograd, transformed_kernel
+from relay.op.nn.winograd import Conv2DWinograd, transformed_kernel, transformed_shape
+from relay.runtime.ndarray import NDArray
 from relay.target import Target
+from relay.te.arith import from_bfloat16
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import is_operator_call
 
@@ -31,7 +35,7 @@ _WORTHWHILE = 0.9
 
 @dataclass(frozen=True)
 class _Shape:
-    """The sizes of a convolution with kernels of `taps` x `taps`."""
+    """The sizes of a convolution with kernels of `taps` x `taps` on data of `dtype`."""
 
     images: int
     inputs: int
@@ -39,20 +43,23 @@ class _Shape:
     height: int
     width: int
     taps: int
+    dtype: str
 
 
 def _cycles(shape: _Shape, step: int, target: Target) -> float:
     """Cycles for a convolution in tiles of `step` x `step` results, about; 1 is the direct way."""
     lanes = target.lanes(32)
+    paired = step == 1 and shape.dtype == "bfloat16" and target.multiplies_pairs
     points = step + shape.taps - 1 if step > 1 else shape.taps
     tiles = shape.images * -(-shape.height // step) * -(-shape.width // step)
     products = points * points * tiles * shape.inputs * shape.outputs
-    work = products / (lanes * _FMA_A_CYCLE * _EFFICIENCY)
+    work = products / (lanes * _FMA_A_CYCLE * _EFFICIENCY * (2 if paired else 1))
     if step > 1:
         there = 2 * points * points * shape.inputs
         back = (points + step) * points * shape.outputs
         work += tiles * (there + back) * _TRANSFORM_CYCLES / lanes
-    weights = 4.0 * points * points * shape.inputs * shape.outputs
+    nbytes = dtypes.itemsize(shape.dtype if step == 1 else "float32")
+    weights = nbytes * points * points * shape.inputs * shape.outputs
     return max(work / target.cores, weights / _MEMORY_BYTES_A_CYCLE)
 
 
@@ -64,10 +71,11 @@ class UseWinograd(FunctionPass):
         nn.contrib_conv2d_NCHWc(%x, w, kernel_size=[3, 3], ..)   ->
         nn.contrib_conv2d_winograd_without_weight_transform(%x, transform(w), tile_size=4, ..)
 
-    Contract: an ``nn.contrib_conv2d_NCHWc`` of float32 with a square kernel of 3 or more taps,
-    strides and dilation 1, one group and a constant weight may become one of tiles of 2 or 4
-    results along an axis, its weight transformed. Whether is decided by an estimate of the
-    arithmetic and of the weights to be read. Results differ by rounding: about 1e-5 of the largest.
+    Contract: an ``nn.contrib_conv2d_NCHWc`` of float32, or of bfloat16 that gives float32, with a
+    square kernel of 3 or more taps, strides and dilation 1, one group and a constant weight may
+    become one of tiles of 2 or 4 results along an axis, computed in float32, its weight
+    transformed. Whether is decided by an estimate of the arithmetic and of the weights to be read.
+    Results differ by rounding: about 1e-5 of the largest.
     Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015).
     """
 
@@ -109,9 +117,11 @@ def _eligible(call: Call, declaration: Conv2DNCHWc) -> _Shape | None:
     if (declaration.strides, declaration.dilation) != ((1, 1), (1, 1)):
         return None
     types = data.checked_type, weight.checked_type, call.checked_type
-    if any(not isinstance(t, TensorType) or t.dtype != "float32" for t in types):
+    if not all(isinstance(t, TensorType) for t in types):
         return None
     x, w, y = (t for t in types if isinstance(t, TensorType))
+    if x.dtype not in ("float32", "bfloat16") or (w.dtype, y.dtype) != (x.dtype, "float32"):
+        return None
     layouts = declaration.parsed_layouts()
     if not (x.is_static and layouts.data.is_blocked and layouts.out.is_blocked):
         return None
@@ -121,7 +131,23 @@ def _eligible(call: Call, declaration: Conv2DNCHWc) -> _Shape | None:
         return None
     sizes, out = layouts.data.extents(x.shape), layouts.out.extents(y.shape)
     found = (out["N"], sizes["C"], out["C"], out["H"], out["W"], taps)
-    return _Shape(*(size for size in found if isinstance(size, int)))
+    images, inputs, outputs, height, width, taps = (n for n in found if isinstance(n, int))
+    return _Shape(images, inputs, outputs, height, width, taps, x.dtype)
+
+
+def _points(weight: NDArray, axes: tuple[int, int], step: int) -> NDArray:
+    """The kernels of `weight` transformed, which is done when somebody asks for them.
+
+    They are float32, also those of bfloat16: rounding them would be felt more than the others.
+    """
+
+    def make() -> Array:
+        values = weight.numpy()
+        if weight.dtype == "bfloat16":
+            values = from_bfloat16(values)
+        return transformed_kernel(values, axes, step)
+
+    return NDArray.deferred(transformed_shape(weight.shape, axes, step), "float32", make)
 
 
 def _in_tiles(call: Call, declaration: Conv2DNCHWc, taps: int, step: int) -> Expr:
@@ -130,7 +156,7 @@ def _in_tiles(call: Call, declaration: Conv2DNCHWc, taps: int, step: int) -> Exp
     assert isinstance(weight, Constant)
     kernel = Layout(declaration.kernel_layout)
     axes = kernel.position("H"), kernel.position("W")
-    points = Constant(transformed_kernel(weight.data.numpy(), axes, step), weight.span)
+    points = Constant(_points(weight.data, axes, step), weight.span)
     moved = Conv2DWinograd(
         tile_size=step,
         padding=declaration.padding,

@@ -39,6 +39,17 @@ def llvm_text(funcs: Sequence[Func], target: Target) -> str:
         return str(module)
 
 
+@cache
+def _options() -> llvm.PipelineTuningOptions:
+    """How LLVM optimises. Made once: every call of LLVM may have to wait for Python's lock."""
+    options = llvm.create_pipeline_tuning_options(speed_level=_LEVEL)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    options.loop_interleaving = False
+    return options
+
+
 def optimised(text: str, target: Target) -> llvm.ModuleRef:
     """LLVM IR text parsed, verified and optimised."""
     machine = target_machine(target)
@@ -49,12 +60,7 @@ def optimised(text: str, target: Target) -> llvm.ModuleRef:
         module.verify()
     except RuntimeError as error:
         raise InternalError(f"malformed LLVM IR: {error}\n{text}") from error
-    options = llvm.create_pipeline_tuning_options(speed_level=_LEVEL)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    options.loop_unrolling = False
-    options.loop_interleaving = False
-    builder = llvm.create_pass_builder(machine, options)
+    builder = llvm.create_pass_builder(machine, _options())
     builder.getModulePassManager().run(module, builder)
     return module
 
@@ -83,28 +89,13 @@ class CompiledKernels:
         return link(list(self.objects.values()), [*self.objects, *symbols])
 
 
-def compile_kernels(
-    funcs: Sequence[Func], target: Target, keys: Mapping[str, str] | None = None
-) -> CompiledKernels:
-    """Compile kernels, which have different names, for `target`, or take them from the cache.
-
-    `keys` may give, by a kernel's name, a text that determines the kernel together with the target
-    (the printed loop program, say); such a kernel is found without generating its LLVM IR.
-    """
+def compile_kernels(funcs: Sequence[Func], target: Target) -> CompiledKernels:
+    """Compile kernels, which have different names, for `target`, or take them from the cache."""
     kernels = CompiledKernels(target)
     for func in funcs:
         if func.name in kernels.objects:
             raise InternalError(f"two kernels are called {func.name}")
-        text = None
-        known = keys.get(func.name) if keys is not None else None
-        if known is None:
-            known = text = llvm_text([func], target)
-        key = cache_key(f"{func.name}\n{known}", target)
-        image = cache_read(key)
-        if image is None:
-            image = object_code(text or llvm_text([func], target), target)
-            cache_write(key, image)
-        kernels.objects[func.name] = image
+        kernels.objects[func.name] = compile_text(llvm_text([func], target), target)
     return kernels
 
 

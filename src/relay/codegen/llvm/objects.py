@@ -1,9 +1,10 @@
 """The cache of object code on disk.
 
 A file ``<key>.o`` in ``${XDG_CACHE_HOME:-~/.cache}/relay/objects`` (``%LOCALAPPDATA%`` on Windows)
-holds one object. The key is the SHA-256 of: the layout version of this cache, the version of
-llvmlite, a digest of the code generator's own sources, the target's triple, CPU, vector width and
-features, and the text that determines the code. A file starts with the digest of its contents; a
+holds one object, and whatever its writer puts before it. The key is the SHA-256 of: the layout
+version of this cache, the version of llvmlite, a digest of the code generator's own sources, the
+target's triple, CPU, vector width and features, and the text that determines the code: LLVM IR, or
+what `relay.lower.record` says of a fused function. A file starts with the digest of its contents; a
 file that does not match is ignored and written anew. Files are written under a temporary name and
 renamed. When the cache outgrows its bound, the files used longest ago go first.
 
@@ -23,7 +24,7 @@ from relay.target import Target
 
 #: Bytes that the cache may take on disk.
 BOUND = 1 << 30
-_LAYOUT = 1
+_LAYOUT = 2
 _DIGEST_BYTES = 32
 _SWEEP_EVERY = 256
 
@@ -42,13 +43,30 @@ def directory(kind: str = "objects") -> Path | None:
     return (Path(base) if base else Path.home() / ".cache") / "relay" / kind
 
 
+def source_digest(folder: Path, without: frozenset[str] = frozenset()) -> bytes:
+    """A digest of the names and contents of all Python sources in `folder`, at any depth.
+
+    Folders directly in it that are called as `without` says do not count.
+    """
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            {*folders} - {"__pycache__", *(without if place == str(folder) else ())}
+        )
+        for name in sorted(files):
+            if name.endswith((".py", ".pyc")):
+                path = os.path.join(place, name)
+                with open(path, "rb", buffering=0) as file:
+                    content = file.read()
+                head = f"{os.path.relpath(path, folder)} {len(content)}\n"
+                digest.update(head.encode() + content)
+    return digest.digest()
+
+
 @cache
 def _generator_digest() -> bytes:
     """A digest of the code generator's sources: other code, other objects."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
+    return source_digest(Path(__file__).parent)
 
 
 def cache_key(text: str, target: Target) -> str:

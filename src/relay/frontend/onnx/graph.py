@@ -46,7 +46,8 @@ def from_onnx(
 ) -> tuple[IRModule, dict[str, NDArray]]:
     """The Relay module for an ONNX model, and its parameters by name.
 
-    - `model`: a model, or the path of one (see `relay.frontend.onnx.load`).
+    - `model`: a model, or the path of one (see `relay.frontend.onnx.load`). Large weights stay in
+      the file until they are needed; it must not be written to before that.
     - `shape`: sizes of inputs by name, where the model leaves them open or others are wanted.
     - `dtype`: data types of inputs by name; one name serves inputs the model gives no type.
     - `opset`: the version of the default operator set, instead of the one the model says.
@@ -302,12 +303,12 @@ class _Importer:
                 raise ImportModelError(f"nothing makes the value {name!r}")
             held = self.weights.pop(name, None)
             data = to_ndarray(self.initializers[name]) if held is None else held
-            self.allowance.earn(data.numpy().nbytes)
+            self.allowance.earn(data.nbytes)
             if self.freeze or not (dtypes.is_float(data.dtype) and data.shape):
                 found = Constant(data)
             else:
                 found = Var(name, TensorType(data.shape, data.dtype))
-                self.parameters[found] = data
+                self.parameters[found] = data.keep()
             self.values[name] = found
         return found
 

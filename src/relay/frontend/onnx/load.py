@@ -15,7 +15,8 @@ from typing import BinaryIO, Final
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from relay.frontend.onnx.tensors import declared_bytes, read_ndarray
+from relay.frontend.onnx.storage import WeightFile
+from relay.frontend.onnx.tensors import declared_bytes
 from relay.frontend.onnx.wire import BYTES, VARINT, Skeleton, WireError, fields, split
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, RelayError
@@ -101,12 +102,13 @@ def _read(file: Path, stream: BinaryIO) -> Loaded:
     if not model.HasField("graph"):
         raise ImportModelError(f"{file} is not an ONNX model: it has no graph")
     weights: dict[str, NDArray] = {}
+    storage = WeightFile(file, stream.fileno())
     for index, (offset, length) in skeleton.data.items():
         tensor = model.graph.initializer[index]
-        stream.seek(offset)
         if tensor.name not in weights and _holds(tensor, length):
-            weights[tensor.name] = read_ndarray(tensor, stream)
+            weights[tensor.name] = storage.tensor(tensor, offset)
         else:
+            stream.seek(offset)
             tensor.raw_data = stream.read(length)
     return Loaded(model, weights)
 
@@ -209,7 +211,7 @@ class _DataFiles:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.folder = file.parent
-        self.sizes: dict[str, int] = {}
+        self.open: dict[Path, WeightFile] = {}
         self.total = 0
 
     def read_into(self, model: ModelProto, weights: dict[str, NDArray]) -> None:
@@ -273,30 +275,38 @@ class _DataFiles:
         self, path: Path, location: str, offset: int, tensor: TensorProto, what: str
     ) -> NDArray:
         size = declared_bytes(tensor)
-        # A pipe put there must not block us, nor a link exchanged for the file be followed.
-        flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        flags |= getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-                raise ImportModelError(
-                    f"{what} wants to read {location!r}, which is a hard link or no regular file; "
-                    "replace it by a plain copy"
-                )
-            if offset + size > status.st_size:
-                raise ImportModelError(
-                    f"{what} wants bytes {offset} to {offset + size} of {location!r}, "
-                    f"which has only {status.st_size} bytes"
-                )
-            self.sizes[str(path)] = status.st_size
-            self.total += size
-            if self.total > _MAX_SHARING * sum(self.sizes.values()):
-                raise ImportModelError(
-                    f"{what}: the tensors of the model name the bytes of {location!r} "
-                    f"more than {_MAX_SHARING} times over"
-                )
-            stream.seek(offset)
-            return read_ndarray(tensor, stream)
+        if path not in self.open:
+            self.open[path] = _opened(path, f"{what} wants to read {location!r}")
+        storage = self.open[path]
+        if offset + size > storage.size:
+            raise ImportModelError(
+                f"{what} wants bytes {offset} to {offset + size} of {location!r}, "
+                f"which has only {storage.size} bytes"
+            )
+        self.total += size
+        if self.total > _MAX_SHARING * sum(s.size for s in self.open.values()):
+            raise ImportModelError(
+                f"{what}: the tensors of the model name the bytes of {location!r} "
+                f"more than {_MAX_SHARING} times over"
+            )
+        return storage.tensor(tensor, offset)
+
+
+def _opened(path: Path, what: str) -> WeightFile:
+    """The data file `path`; what it is needed for is `what`."""
+    # A pipe put there must not block us, nor a link exchanged for the file be followed.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0)
+    file = os.open(path, os.O_RDONLY | flags)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise ImportModelError(
+                f"{what}, which is a hard link or no regular file; replace it by a plain copy"
+            )
+        return WeightFile(path, file)
+    finally:
+        os.close(file)
 
 
 def _now_inside(tensor: TensorProto) -> None:

@@ -19,6 +19,7 @@ from relay.frontend.onnx.tensors import element_type, to_ndarray
 from relay.ir.expr import Call, Constant, Expr, Op, Tuple, TupleGetItem, Var
 from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType, TupleType, Type
+from relay.op.deferred import moved
 from relay.runtime.memory import owned
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, InternalError, RelayError, UnsupportedError
@@ -284,7 +285,7 @@ class Node:
     def from_tensor(self, tensor: TensorProto) -> Constant:
         """The constant stored in `tensor`."""
         data = to_ndarray(tensor)
-        self._allowance.earn(data.numpy().nbytes)
+        self._allowance.earn(data.nbytes)
         return Constant(data, self.span)
 
     def like(self, value: Scalar, expr: Expr) -> Constant:
@@ -410,6 +411,10 @@ def _fold(call: Call, found: Type, allowance: Allowance) -> Expr | None:
         or not allowance.spend(_bytes(tensors))
     ):
         return None
+    if isinstance(found, TensorType) and isinstance(call.args[0], Constant):
+        later = moved(operator, call.args[0].data, found)
+        if later is not None:
+            return Constant(later, call.span)
     arguments = [
         tuple(f.data.numpy() for f in _leaves(a))
         if isinstance(a, Tuple)

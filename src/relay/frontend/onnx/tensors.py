@@ -1,16 +1,14 @@
 """ONNX element types, and the tensors stored inside a model."""
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
 from relay import dtypes
-from relay.runtime.memory import aligned_empty
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, UnsupportedError
 
@@ -90,23 +88,6 @@ def to_ndarray(tensor: TensorProto) -> NDArray:
             f"which is {expected} bytes, but carries {elements.nbytes} bytes"
         )
     return NDArray(elements.reshape(tuple(tensor.dims)), dtype)
-
-
-def read_ndarray(tensor: TensorProto, stream: BinaryIO) -> NDArray:
-    """The value of `tensor`, its raw data read from the `stream` into memory of its own.
-
-    Raises `ImportModelError` when the stream has too few bytes.
-    """
-    expected = declared_bytes(tensor)
-    dtype = element_type(tensor.data_type, f"the tensor {tensor.name!r}")
-    elements = aligned_empty(tuple(tensor.dims), dtype)
-    if stream.readinto(elements.reshape(-1).view(np.uint8).data) != expected:  # type: ignore[attr-defined]
-        raise ImportModelError(f"the file ends within the data of the tensor {tensor.name!r}")
-    if dtype == "bool":
-        np.not_equal(elements.view(np.uint8), 0, out=elements)
-    elif sys.byteorder == "big":
-        elements.byteswap(inplace=True)
-    return NDArray(elements, dtype)
 
 
 def _raw_elements(tensor: TensorProto, dtype: str) -> npt.NDArray[np.generic]:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
-from relay import te
+from relay import dtypes, te
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
@@ -32,6 +33,7 @@ from relay.op.nn.common import (
 )
 from relay.op.nn.convolution import BLOCKED, Convolution
 from relay.op.shapes import reference_dtype
+from relay.runtime.memory import aligned_empty
 from relay.support.errors import TypeInferenceError
 
 #: Where polynomials are evaluated: small, so that rounding stays small, and in pairs of two signs.
@@ -150,8 +152,15 @@ def _as_array(matrix: Matrix) -> Array:
     return np.array([[float(value) for value in row] for row in matrix])
 
 
-#: Kernels that are transformed at once: float64 takes memory.
-_KERNELS_AT_ONCE = 1 << 16
+#: Kernels that are transformed at once, at most: they stay in the cache of a core, and the products
+#: are too small for BLAS to start threads, of which there are enough where weights are placed.
+_KERNELS_AT_ONCE = 1 << 9
+
+
+def transformed_shape(shape: Sequence[int], axes: tuple[int, int], step: int) -> tuple[int, ...]:
+    """The shape of `transformed_kernel` of a weight of `shape`."""
+    points = len(transforms(step, shape[axes[0]]).kernel)
+    return (points, points, *(size for axis, size in enumerate(shape) if axis not in axes))
 
 
 def transformed_kernel(weight: Array, axes: tuple[int, int], step: int) -> Array:
@@ -162,13 +171,19 @@ def transformed_kernel(weight: Array, axes: tuple[int, int], step: int) -> Array
     """
     g = _as_array(transforms(step, weight.shape[axes[0]]).kernel)
     both = np.kron(g, g)
-    moved = np.moveaxis(weight, axes, (0, 1))
-    kernels = moved.reshape(both.shape[1], -1)
-    result = np.empty((len(both), kernels.shape[1]), weight.dtype)
-    for start in range(0, kernels.shape[1], _KERNELS_AT_ONCE):
-        part = slice(start, start + _KERNELS_AT_ONCE)
-        result[:, part] = both @ kernels[:, part].astype("float64")
-    return result.reshape(len(g), len(g), *moved.shape[2:])
+    kernels = np.moveaxis(weight, axes, (0, 1))
+    others = kernels.shape[2:]
+    result = aligned_empty((len(g), len(g), *others), dtypes.from_numpy(weight.dtype))
+    outer = next(k for k in range(len(others) + 1) if prod(others[k:]) <= _KERNELS_AT_ONCE)
+    inner = others[outer:]
+    taps = np.empty((both.shape[1], prod(inner)))
+    points = np.empty((len(both), prod(inner)))
+    for at in np.ndindex(others[:outer]):
+        part = (slice(None), slice(None), *at)
+        np.copyto(taps.reshape(*kernels.shape[:2], *inner), kernels[part])
+        np.matmul(both, taps, out=points)
+        result[part] = points.reshape(len(g), len(g), *inner)
+    return result
 
 
 @operator(

@@ -1,7 +1,8 @@
 """Matrix products: Gemm, MatMul and Einsum.
 
-A product with a matrix becomes `nn.dense` on one flat matrix, whose weight is stored by rows of
-outputs; a transposition of a weight that is known happens while importing.
+A product with a matrix that is known becomes `nn.dense` on one flat matrix, whose weight is stored
+by rows of outputs: transposing it happens while importing. One that is computed stays as it is, and
+makes `nn.matmul`.
 """
 
 import math
@@ -26,6 +27,18 @@ def dense(node: Node, data: Expr, weight: Expr) -> Expr:
     return node.reshape(product, (*batch, units))
 
 
+def plain_product(node: Node, left: Expr, right: Expr, turned: bool = False) -> Expr:
+    """``left @ right`` for `left` of shape (..., M, K), or (K, M) if `turned`, and a (K, N)."""
+    if node.known(right) is not None:
+        left = node.transpose(left, (1, 0)) if turned else left
+        return dense(node, left, node.transpose(right, (1, 0)))
+    if turned:
+        return node.call("nn.matmul", left, right, transpose_a=True)
+    *batch, depth = node.shape(left)
+    rows = node.reshape(left, (math.prod(batch), depth))
+    return node.reshape(node.call("nn.matmul", rows, right), (*batch, node.shape(right)[1]))
+
+
 def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
     """NumPy's ``left @ right`` for tensors of any rank above 0."""
     a, b = node.shape(left), node.shape(right)
@@ -39,7 +52,7 @@ def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
     if a[-1] != b[-2]:
         node.fail(f"matrices of shapes {a} and {b} do not multiply")
     if math.prod(b[:-2]) == 1 and len(b) <= len(a):
-        return dense(node, left, node.transpose(node.reshape(right, b[-2:]), (1, 0)))
+        return plain_product(node, left, node.reshape(right, b[-2:]))
     batch = np.broadcast_shapes(a[:-2], b[:-2])
     count = math.prod(batch)
     left = node.reshape(node.broadcast(left, (*batch, *a[-2:])), (count, *a[-2:]))
@@ -60,11 +73,17 @@ def gemm(node: Node) -> Expr:
     left, right, bias = node.arg(0), node.arg(1), node.optional(2)
     if node.rank(left) != 2 or node.rank(right) != 2:
         node.fail(f"it needs two matrices, found {node.shape(left)} and {node.shape(right)}")
-    if node.integer("transA", 0):
-        left = node.transpose(left, (1, 0))
-    if not node.integer("transB", 0):
-        right = node.transpose(right, (1, 0))
-    result = dense(node, left, affine(node, right, node.number("alpha", 1.0), 0))
+    turned = bool(node.integer("transA", 0))
+    if node.integer("transB", 0):
+        left = node.transpose(left, (1, 0)) if turned else left
+        result = dense(node, left, affine(node, right, node.number("alpha", 1.0), 0))
+    else:
+        depth = node.shape(left)[0 if turned else 1]
+        if depth != node.shape(right)[0]:
+            node.fail(f"matrices of {depth} columns and of {node.shape(right)} do not multiply")
+        result = plain_product(
+            node, left, affine(node, right, node.number("alpha", 1.0), 0), turned
+        )
     beta = node.number("beta", 1.0)
     if bias is None or beta == 0:
         return result
