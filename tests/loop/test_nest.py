@@ -163,3 +163,21 @@ def test_integers_and_conditions() -> None:
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(a, b)
     assert {s.reduce for s in stores(func.body)} == {None, "max", "any"}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_sums_are_accumulated_in_float32(dtype: str) -> None:
+    x = te.placeholder((4, 300), dtype, "x")
+    total = p.reduced(x, (1,), "sum", "total")
+    out = te.compute(total.shape, lambda *i: total(*i) + te.const(1, dtype), "out")
+    func = nest.build("f", (x,), (out,))
+    assert [b.dtype for b in func.workspaces] == ["float32"]
+    assert [b.dtype for b in func.params] == [dtype, dtype]
+    relay.loop.verify(func, strict=True)
+
+
+def test_factors_are_widened_not_products() -> None:
+    x = te.placeholder((4, 6), "bfloat16", "x")
+    axis = te.reduce_axis(6, "k")
+    total = te.compute((4,), lambda i: te.reduce_sum(x(i, axis.var) * x(i, axis.var), [axis]), "s")
+    assert "+= float32(x[i, k]) * float32(x[i, k])" in text(nest.build("f", (x,), (total,)))

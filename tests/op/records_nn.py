@@ -2,6 +2,8 @@
 
 import itertools
 
+import numpy as np
+
 from op.record import In, Record
 
 EXEMPT: dict[str, str] = {}
@@ -14,6 +16,87 @@ def _conv(op: str, data: In, weight: In, note: str, **attrs: object) -> Record:
 def _image(*shape: int, dtype: str = "float32") -> In:
     return In(shape, dtype)
 
+
+def _attention(
+    masks: tuple[In, ...],
+    note: str,
+    dtype: str = "float32",
+    tolerance: float = 1e-5,
+    **attrs: float,
+) -> Record:
+    """Queries (2, 3, 5, 4), keys (2, 3, 7, 4) and values (2, 3, 7, 6)."""
+    inputs = [In((2, 3, *size), dtype) for size in ((5, 4), (7, 4), (7, 6))]
+    return Record("nn.contrib_attention", (*inputs, masks), attrs, tolerance, note)
+
+
+_ALLOWED = In((5, 7), "bool", values=np.tril(np.ones((5, 7), bool)))
+
+ATTENTION = [
+    _attention((), "plain"),
+    _attention((In((5, 7)),), "added", scale=0.5),
+    _attention((_ALLOWED,), "filled", scale=0.5),
+    _attention((_ALLOWED, In((2, 1, 1, 7))), "both", scale=0.5, fill=-1e4),
+    _attention((), "narrow", "float16", 5e-3, scale=0.5),
+    Record("nn.contrib_attention", (In((3, 4)), In((20, 4)), In((20, 2)), ()), note="no-heads"),
+]
+
+
+def _interleave(data: In, note: str, **attrs: object) -> Record:
+    return Record("nn.contrib_interleave", (data,), attrs, note=note)
+
+
+INTERLEAVES = [
+    _interleave(
+        _image(2, 12, 3, 4), "plain", strides=(2, 2), begin=(0, 0), size=(6, 8), channels=3
+    ),
+    _interleave(_image(1, 20, 3, 4), "cut", strides=(2, 3), begin=(1, 2), size=(4, 9), channels=3),
+    _interleave(
+        _image(1, 12, 3, 4),
+        "groups",
+        strides=(2, 1),
+        begin=(1, 0),
+        size=(5, 4),
+        channels=6,
+        groups=3,
+    ),
+    _interleave(
+        _image(2, 12, 5),
+        "line",
+        strides=(4,),
+        begin=(1,),
+        size=(18,),
+        channels=3,
+        layout="NCW",
+    ),
+    _interleave(
+        _image(1, 8, 3, 2, 2),
+        "volume",
+        strides=(2, 1, 2),
+        begin=(0, 0, 1),
+        size=(6, 2, 3),
+        channels=2,
+        layout="NCDHW",
+    ),
+    _interleave(
+        _image(1, 8, 3, 4, 4),
+        "blocked",
+        strides=(2, 2),
+        begin=(1, 1),
+        size=(4, 6),
+        channels=8,
+        layout="NCHW4c",
+    ),
+    _interleave(
+        _image(1, 8, 3, 4, 4),
+        "blocked-groups",
+        strides=(2, 1),
+        begin=(1, 1),
+        size=(4, 3),
+        channels=16,
+        groups=2,
+        layout="NCHW4c",
+    ),
+]
 
 CONVOLUTIONS = [
     Record(
@@ -397,4 +480,4 @@ MOVES = [
     ),
 ]
 
-RECORDS = [*CONVOLUTIONS, *POOLS, *PRODUCTS, *NORMS, *ACTIVATIONS, *MOVES]
+RECORDS = [*ATTENTION, *INTERLEAVES, *CONVOLUTIONS, *POOLS, *PRODUCTS, *NORMS, *ACTIVATIONS, *MOVES]

@@ -18,7 +18,10 @@ Contract
 - An ``unrolled`` loop has a constant extent and is written out; it means the same as a serial
   loop.
 - A store with `reduce` combines what is there with the value (``sum``: ``b[i] += v``). Sum updates
-  of the form ``a * b`` may be contracted to a fused multiply-add.
+  of the form ``a * b`` may be contracted to a fused multiply-add; those by two products of
+  ``bfloat16`` as ``float32`` may add them in any order, and take denormals for zero.
+- ``float16`` and ``bfloat16`` are rounded where they are stored, compared or converted; what
+  arithmetic hands to arithmetic in one expression need not be.
 - Every access is within its buffer. The one exception is a `Select`: the side that is not chosen
   does not touch memory.
 - Buffers do not overlap. Parameters come first inputs, then outputs; all are dense and row-major,

@@ -1,5 +1,8 @@
 """Tensor expressions to loop nests: one nest a stage, in order, nothing scheduled yet.
 
+Ordered stages (`relay.te.ordered`) bring their statements with them. Sums of ``float16`` and
+``bfloat16`` are accumulated in ``float32`` and rounded where they are read.
+
 A tensor is inlined into its readers where that costs nothing: it is not reduced, and its elements
 are cheap to compute again or are read once. Everything else becomes a stage with a buffer.
 """
@@ -8,8 +11,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 from relay.loop.ir import Block, Buffer, For, Func, Kind, Load, Stmt, Store
+from relay.loop.ordered import LoopWriter, Names
 from relay.loop.simplify import Range, simplify
-from relay.te.expr import Axis, Binary, Expr, Reduce, Select, Unary, Var, identity
+from relay.te.expr import (
+    Axis,
+    Binary,
+    Expr,
+    Reduce,
+    Select,
+    Unary,
+    Var,
+    binary,
+    cast,
+    identity,
+)
 from relay.te.tensor import Read, Tensor
 from relay.te.walk import post_order, rewrite, structural_key, substitute
 
@@ -18,6 +33,9 @@ _CHEAP_UNARY = frozenset("neg abs not bitnot floor ceil trunc round isnan isinf 
 
 #: A tensor read in several places is inlined only while its expression stays below this many nodes.
 _MAX_SHARED_NODES = 64
+
+#: Sums of these are accumulated in float32.
+_NARROW = ("float16", "bfloat16")
 
 
 def topological(outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -32,9 +50,7 @@ def topological(outputs: Sequence[Tensor]) -> list[Tensor]:
         elif tensor not in seen:
             seen.add(tensor)
             stack.append((tensor, True))
-            if tensor.body is not None:
-                read = [e.tensor for e in post_order(tensor.body) if isinstance(e, Read)]
-                stack.extend((t, False) for t in reversed(read))
+            stack.extend((t, False) for t in reversed(tensor.sources))
     return order
 
 
@@ -79,14 +95,12 @@ class _Inliner:
         self.readers: dict[Tensor, list[Tensor]] = {t: [] for t in self.order}
         self.reads: Counter[Tensor] = Counter()
         for tensor in self.order:
-            if tensor.body is not None:
-                read = [e.tensor for e in post_order(tensor.body) if isinstance(e, Read)]
-                self.reads.update(read)
-                for t in dict.fromkeys(read):
-                    self.readers[t].append(tensor)
+            self.reads.update(tensor.sources)
+            for t in dict.fromkeys(tensor.sources):
+                self.readers[t].append(tensor)
         for tensor in self.order:
             if tensor.body is not None:
-                self.bodies[tensor] = self._resolve(tensor.body)
+                self.bodies[tensor] = self.resolve(tensor.body)
                 if tensor not in outputs and self._wanted(tensor):
                     self.inlined.add(tensor)
 
@@ -97,6 +111,8 @@ class _Inliner:
         work = _work(body)
         if work == 0:
             return True
+        if any(r.ordered is not None for r in self.readers[tensor]):
+            return False
         nodes = sum(1 for _ in post_order(body))
         if self.reads[tensor] > 1 and nodes > _MAX_SHARED_NODES:
             return False
@@ -108,7 +124,7 @@ class _Inliner:
             return False
         return not (work >= 10 and (again > 1 or len(self.readers[tensor]) > 1))
 
-    def _resolve(self, body: Expr) -> Expr:
+    def resolve(self, body: Expr) -> Expr:
         """`body` with the reads of inlined tensors replaced by what they read."""
         shared: dict[object, Expr] = {}
 
@@ -125,20 +141,6 @@ class _Inliner:
         return rewrite(body, inline)
 
 
-class _Names:
-    def __init__(self) -> None:
-        self.used: set[str] = set()
-
-    def fresh(self, name: str) -> str:
-        """`name`, or with a number appended where it is taken."""
-        candidate, number = name, 0
-        while candidate in self.used:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.used.add(candidate)
-        return candidate
-
-
 def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Func:
     """The kernel that computes `outputs` from `inputs`: a nest for every stage.
 
@@ -149,7 +151,7 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     that there is a consumer that it can be computed at.
     """
     inliner = _Inliner(outputs)
-    names, buffer_names = _Names(), _Names()
+    names, buffer_names = Names(), Names()
     buffers: dict[Tensor, Buffer] = {}
     for tensor in inputs:
         buffers[tensor] = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
@@ -157,23 +159,38 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     results: dict[Tensor, Buffer] = {}
     nests: list[Stmt] = []
     for tensor in inliner.order:
+        if tensor.ordered is not None and tensor not in buffers:
+            for made in tensor.ordered.outputs:
+                shape = made.static_shape
+                buffers[made] = Buffer(buffer_names.fresh(made.name), shape, made.dtype)
+                if made in outputs:
+                    results[made] = buffers[made]
+                else:
+                    workspaces.append(buffers[made])
+            writer = LoopWriter(buffers, names.fresh, buffer_names.fresh, inliner.resolve)
+            tensor.ordered.write(writer, tensor.ordered.inputs, tensor.ordered.outputs)
+            nests.extend(writer.statements())
+            workspaces.extend(writer.workspaces)
         if tensor.body is None or tensor in inliner.inlined:
             continue
         buffer = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
         body = inliner.bodies[tensor]
+        wide = _accumulated(tensor, body, inliner.readers[tensor])
         is_output = tensor in outputs
         if is_output:
             results[tensor] = buffer
         if is_output and (tensor.stage or isinstance(body, Reduce)):
-            buffer = Buffer(buffer_names.fresh(f"{tensor.name}.sum"), buffer.shape, buffer.dtype)
+            buffer = Buffer(buffer_names.fresh(f"{tensor.name}.sum"), buffer.shape, wide)
             is_output = False
+        elif wide != buffer.dtype:
+            buffer = Buffer(buffer.name, buffer.shape, wide)
         if not is_output:
             workspaces.append(buffer)
         buffers[tensor] = buffer
         nests.extend(_stage(tensor, body, buffer, buffers, names))
     for tensor in outputs:
         if buffers[tensor] is not results.get(tensor):
-            if tensor.body is None:
+            if tensor not in results:
                 results[tensor] = Buffer(
                     buffer_names.fresh("out"), tensor.static_shape, tensor.dtype
                 )
@@ -182,7 +199,22 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     return Func(name, params, Block(tuple(nests)), tuple(workspaces), len(outputs))
 
 
-def _nest(axes: Sequence[tuple[Var, int]], body: Stmt, names: _Names) -> list[Stmt]:
+def _accumulated(tensor: Tensor, body: Expr, readers: Sequence[Tensor]) -> str:
+    """The data type in which the elements of a stage are computed."""
+    sums = isinstance(body, Reduce) and body.kind == "sum"
+    if sums and tensor.dtype in _NARROW and all(r.ordered is None for r in readers):
+        return "float32"
+    return tensor.dtype
+
+
+def _widened(term: Expr, dtype: str) -> Expr:
+    """A term of a sum in `dtype`: the factors of a product, which is not rounded then."""
+    if isinstance(term, Binary) and term.op == "mul" and term.dtype != dtype:
+        return binary("mul", cast(term.a, dtype), cast(term.b, dtype))
+    return cast(term, dtype)
+
+
+def _nest(axes: Sequence[tuple[Var, int]], body: Stmt, names: Names) -> list[Stmt]:
     """`body` in loops; nothing where one of them has no iterations."""
     if any(extent == 0 for _, extent in axes):
         return []
@@ -191,7 +223,7 @@ def _nest(axes: Sequence[tuple[Var, int]], body: Stmt, names: _Names) -> list[St
     return [body]
 
 
-def _fresh_axes(axes: Sequence[Axis], names: _Names, suffix: str = "") -> list[tuple[Var, int]]:
+def _fresh_axes(axes: Sequence[Axis], names: Names, suffix: str = "") -> list[tuple[Var, int]]:
     fresh = []
     for axis in axes:
         assert isinstance(axis.extent, int)
@@ -200,12 +232,14 @@ def _fresh_axes(axes: Sequence[Axis], names: _Names, suffix: str = "") -> list[t
 
 
 def _stage(
-    tensor: Tensor, body: Expr, target: Buffer, buffers: dict[Tensor, Buffer], names: _Names
+    tensor: Tensor, body: Expr, target: Buffer, buffers: dict[Tensor, Buffer], names: Names
 ) -> list[Stmt]:
     """The nests of one tensor: one, or initialisation and update for a reduction."""
 
     def load(node: Expr) -> Expr:
-        return Load(buffers[node.tensor], node.indices) if isinstance(node, Read) else node
+        if not isinstance(node, Read):
+            return node
+        return cast(Load(buffers[node.tensor], node.indices), node.dtype)
 
     def placed(expr: Expr, old: Sequence[Axis], new: Sequence[tuple[Var, int]]) -> Expr:
         values: dict[Var, Expr] = {a.var: v for a, (v, _) in zip(old, new, strict=True)}
@@ -216,13 +250,14 @@ def _stage(
     if isinstance(body, Reduce):
         axes = _fresh_axes(tensor.axes, names, ".init")
         place = tuple(v for v, _ in axes)
-        start = Store(target, place, identity(body.kind, tensor.dtype))
+        start = Store(target, place, identity(body.kind, target.dtype))
         stages.extend(_nest(axes, start, names))
     axes = _fresh_axes(tensor.axes, names)
     place = tuple(v for v, _ in axes)
     if isinstance(body, Reduce):
         reduced = _fresh_axes(body.axes, names)
-        value = placed(body.body, (*tensor.axes, *body.axes), (*axes, *reduced))
+        term = _widened(body.body, target.dtype)
+        value = placed(term, (*tensor.axes, *body.axes), (*axes, *reduced))
         stages.extend(_nest([*axes, *reduced], Store(target, place, value, body.kind), names))
     else:
         store = Store(target, place, placed(body, tensor.axes, axes))
@@ -230,7 +265,8 @@ def _stage(
     return stages
 
 
-def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: _Names) -> list[Stmt]:
+def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: Names) -> list[Stmt]:
     axes = [(Var(names.fresh(f"o{k}")), size) for k, size in enumerate(tensor.static_shape)]
     place = tuple(v for v, _ in axes)
-    return _nest(axes, Store(target, place, Load(source, place)), names)
+    value = cast(Load(source, place), target.dtype)
+    return _nest(axes, Store(target, place, value), names)

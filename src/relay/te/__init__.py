@@ -8,6 +8,7 @@
 
 from relay.te.expr import (
     BOOL,
+    COMBINE,
     INDEX,
     Axis,
     Binary,
@@ -37,6 +38,7 @@ from relay.te.expr import (
     select,
     unary,
 )
+from relay.te.ordered import LANES, Given, Ordered, Writer, ordered
 from relay.te.tensor import (
     Dim,
     Read,
@@ -56,7 +58,9 @@ from relay.te.tensor import (
 
 __all__ = [
     "BOOL",
+    "COMBINE",
     "INDEX",
+    "LANES",
     "Axis",
     "Binary",
     "Cast",
@@ -64,13 +68,16 @@ __all__ = [
     "Const",
     "Dim",
     "Expr",
+    "Given",
     "Operand",
+    "Ordered",
     "Read",
     "Reduce",
     "Select",
     "Tensor",
     "Unary",
     "Var",
+    "Writer",
     "as_expr",
     "binary",
     "both",
@@ -86,6 +93,7 @@ __all__ = [
     "identity",
     "maximum",
     "minimum",
+    "ordered",
     "placeholder",
     "power",
     "reduce_all",

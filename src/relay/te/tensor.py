@@ -3,9 +3,13 @@
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 from relay.te.expr import INDEX, Axis, Expr, Operand, Reduce, Var, as_expr, constant_value
+from relay.te.walk import post_order
+
+if TYPE_CHECKING:
+    from relay.te.ordered import Ordered
 
 Dim: TypeAlias = int | Expr
 
@@ -14,11 +18,12 @@ Dim: TypeAlias = int | Expr
 class Tensor:
     """A tensor of `shape` and `dtype`. Its identity is the object.
 
-    A placeholder has no `body`; otherwise element ``[axes]`` is `body`. A `stage` is always
-    computed apart, into memory of its own; others may be computed again wherever they are read.
+    A placeholder has no `body`; otherwise element ``[axes]`` is `body`, or it is a result of the
+    program `ordered`. A `stage` is always computed apart, into memory of its own; others may be
+    computed again wherever they are read.
     """
 
-    __slots__ = ("axes", "body", "dtype", "name", "shape", "stage")
+    __slots__ = ("axes", "body", "dtype", "name", "ordered", "shape", "stage")
 
     def __init__(
         self,
@@ -28,6 +33,7 @@ class Tensor:
         axes: Sequence[Axis] = (),
         body: Expr | None = None,
         stage: bool = False,
+        ordered: "Ordered | None" = None,
     ) -> None:
         self.name = name
         self.stage = stage
@@ -37,6 +43,16 @@ class Tensor:
         self.dtype = dtype
         self.axes = tuple(axes)
         self.body = body
+        self.ordered = ordered
+
+    @property
+    def sources(self) -> "list[Tensor]":
+        """The tensors that this one is computed from, one for each read."""
+        if self.ordered is not None:
+            return list(self.ordered.inputs)
+        if self.body is None:
+            return []
+        return [e.tensor for e in post_order(self.body) if isinstance(e, Read)]
 
     @property
     def ndim(self) -> int:

@@ -1,6 +1,7 @@
 """The meaning of tensor expressions in NumPy: every element at once, over grids of indices.
 
-It shares nothing with the compiler but the meaning of single operations (`relay.te.arith`). A read
+It shares nothing with the compiler but the meaning of single operations (`relay.te.arith`) and, for
+ordered stages, the interpreter of loop programs, which checks every access. Of expressions, a read
 out of bounds is an error only where its value is used: each value carries the positions at which it
 is invalid, a select takes those of the chosen side, and what is invalid in the end is reported.
 """
@@ -14,7 +15,10 @@ import numpy.typing as npt
 
 from relay import dtypes, te
 from relay.ir.op import Operator
+from relay.loop.interp import run
+from relay.loop.ordered import function_of
 from relay.support.errors import InternalError
+from relay.te import arith
 from relay.te.arith import BINARY, COMPARE, UNARY
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -140,12 +144,7 @@ def _compute(
     assert tensor.body is not None
     reduction = tensor.body if isinstance(tensor.body, te.Reduce) else None
     axes = [*tensor.axes, *(reduction.axes if reduction else ())]
-    sizes = [
-        a.extent
-        if isinstance(a.extent, int)
-        else int(_Evaluator(dict(variables), {}).run(te.as_expr(a.extent, te.INDEX)).array)
-        for a in axes
-    ]
+    sizes = [_known_size(a.extent, variables) for a in axes]
     evaluator = _Evaluator(_grid(axes, sizes, variables), tensors)
     value = evaluator.run(reduction.body if reduction else tensor.body)
     if value.invalid is not None and np.any(np.broadcast_to(value.invalid, sizes)):
@@ -163,8 +162,31 @@ def _compute(
     return np.asarray(_REDUCE[reduction.kind](full, axis=over, initial=start), dtype=dtype)
 
 
-def _reads(root: te.Expr) -> list[te.Tensor]:
-    """The tensors that `root` reads."""
+def _run_ordered(
+    stage: te.Ordered, tensors: Mapping[te.Tensor, Array], variables: Mapping[te.Var, Array]
+) -> dict[te.Tensor, Array]:
+    """All elements of what an ordered stage makes."""
+    given = [tensors[t] for t in stage.inputs]
+    shapes = [a.shape for a in given] + [
+        tuple(_known_size(d, variables) for d in t.shape) for t in stage.outputs
+    ]
+    stored = [arith.stored(a, t.dtype) for a, t in zip(given, stage.inputs, strict=True)]
+    made = run(function_of(stage, shapes), *stored)
+    return {
+        t: np.asarray(arith.loaded(a, t.dtype)) for t, a in zip(stage.outputs, made, strict=True)
+    }
+
+
+def _known_size(size: te.Dim, variables: Mapping[te.Var, Array]) -> int:
+    if isinstance(size, int):
+        return size
+    return int(_Evaluator(dict(variables), {}).run(size).array)
+
+
+def _reads(tensor: te.Tensor) -> list[te.Tensor]:
+    """The tensors that the expression of `tensor` reads."""
+    assert tensor.body is not None, f"no value is given for {tensor.name}"
+    root = tensor.body
     found: dict[te.Tensor, None] = {}
     seen: set[te.Expr] = set()
     stack = [root]
@@ -200,10 +222,12 @@ def evaluate_te(
             if tensor in tensors:
                 stack.pop()
                 continue
-            assert tensor.body is not None, f"no value is given for {tensor.name}"
-            pending = [t for t in _reads(tensor.body) if t not in tensors]
+            read = tensor.ordered.inputs if tensor.ordered else _reads(tensor)
+            pending = [t for t in read if t not in tensors]
             if pending:
                 stack.extend(pending)
+            elif tensor.ordered is not None:
+                tensors.update(_run_ordered(tensor.ordered, tensors, variables))
             else:
                 tensors[tensor] = _compute(tensor, tensors, variables)
     return tuple(tensors[t] for t in outputs)

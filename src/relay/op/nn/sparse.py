@@ -28,6 +28,8 @@ from relay.op.gradients import (
 from relay.op.nn.common import dims_agree
 from relay.op.shapes import expect_kind, expect_same_dtype, unify_dim
 from relay.op.tensor.index import inside
+from relay.op.tensor.order import starts
+from relay.op.tensor.scatter import copy, within
 from relay.support.errors import InputError, TypeInferenceError
 
 _PARTS = ("sparse_data", "sparse_indices", "sparse_indptr")
@@ -158,20 +160,30 @@ class SparseDense(Operator):
         sparse_indices: te.Tensor,
         sparse_indptr: te.Tensor,
     ) -> te.Tensor:
-        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
-        zero = te.const(0, dense_data.dtype)
+        lines, rows = dense_data.shape[0], _Rows(sparse_data, sparse_indices, sparse_indptr).rows
+        shape = (rows, lines) if self.sparse_lhs else (lines, rows)
+        output = te.placeholder(shape, dense_data.dtype, "sparse_dense")
+        inputs = (dense_data, sparse_data, sparse_indices, sparse_indptr)
+        return te.ordered(inputs, (output,), self._write)[0]
 
-        def element(i: te.Var, j: te.Var) -> te.Expr:
-            row, line = (i, j) if self.sparse_lhs else (j, i)
-            k = te.reduce_axis(matrix.longest(dense_data.shape[1]), "k")
-            part = te.reduce_axis(matrix.width, "part")
-            known, column, value = matrix.at(row, k.var, part.var)
-            product = value * dense_data(line, inside(column, dense_data.shape[1]))
-            return te.reduce_sum(te.select(known, product, zero), (k, part))
-
-        lines = dense_data.shape[0]
-        shape = (matrix.rows, lines) if self.sparse_lhs else (lines, matrix.rows)
-        return te.compute(shape, element, "sparse_dense")
+    def _write(self, w: te.Writer, given: te.Given, made: te.Given) -> None:
+        """Take some lines through all values: each counts for a vector of them."""
+        (dense, *sparse), (result,) = given, made
+        if 0 in result.static_shape:
+            return
+        whole, rest = divmod(dense.static_shape[0], te.LANES)
+        for blocks, width, first in ((whole, te.LANES, 0), (min(rest, 1), rest, whole * te.LANES)):
+            with w.loop(blocks, "block", kind="parallel") as block:
+                begin = block * te.LANES + first
+                columns = w.private(dense.dtype, (dense.static_shape[1], width), "columns")
+                rows = result.static_shape[0 if self.sparse_lhs else 1]
+                sums = w.private(dense.dtype, (rows, width), "sums")
+                with w.loop(dense.static_shape[1], "c") as c, w.loop(width, "line") as line:
+                    w.store(columns, (c, line), dense(begin + line, c))
+                _multiply(w, sparse, columns, sums)
+                with w.loop(rows, "r") as r, w.loop(width, "line") as line:
+                    place = (r, begin + line) if self.sparse_lhs else (begin + line, r)
+                    w.store(result, place, sums(r, line))
 
     def reference(
         self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
@@ -191,6 +203,31 @@ class SparseDense(Operator):
         of_matrix = make("nn.matmul", lines, dense, transpose_a=True)
         values = _values_at(self.name, of_matrix, data, indices, indptr)
         return make("nn.dense", lines, turned), values, None, None
+
+
+def _multiply(w: te.Writer, sparse: te.Given, columns: te.Tensor, sums: te.Tensor) -> None:
+    """The product of a sparse matrix with a dense one of few columns, in `sums`."""
+    data, indices, indptr = sparse
+    height, width = data.static_shape[1:] if data.ndim == 3 else (1, 1)
+    rows, lanes = sums.static_shape
+    with w.loop(rows, "r") as r, w.loop(lanes, "lane", kind="vectorized") as lane:
+        w.store(sums, (r, lane), 0)
+    count = data.static_shape[0]
+    if not (count and height and width and columns.static_shape[0]):
+        return
+    row_of = _row_of_each(w, indptr, count)
+    with w.loop(count, "k") as k:
+        block, column = te.cast(row_of(k), te.INDEX), te.cast(indices(k), te.INDEX) * width
+        known = k >= te.cast(indptr(inside(block, rows // height)), te.INDEX)
+        with (
+            w.when(te.both(within([block], [rows // height]), known)),
+            w.loop(height, "line") as line,
+            w.loop(width, "part") as part,
+            w.loop(lanes, "lane", kind="vectorized") as lane,
+        ):
+            value = data(k, line, part) if data.ndim == 3 else data(k)
+            other = columns(inside(column + part, columns.static_shape[0]), lane)
+            w.store(sums, (block * height + line, lane), value * other, reduce="sum")
 
 
 @operator("nn.sparse_add", inputs=("dense_data", *_PARTS), pattern=Pattern.OPAQUE, level=1)
@@ -216,16 +253,9 @@ class SparseAdd(Operator):
         sparse_indices: te.Tensor,
         sparse_indptr: te.Tensor,
     ) -> te.Tensor:
-        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
-        zero = te.const(0, dense_data.dtype)
-
-        def found(i: te.Var, j: te.Var) -> te.Expr:
-            k = te.reduce_axis(matrix.longest(dense_data.shape[1]), "k")
-            known, column, value = matrix.at(i, k.var, te.const(0))
-            return te.reduce_sum(te.select(te.both(known, te.equal(column, j)), value, zero), k)
-
-        added = te.compute(dense_data.shape, found, "sparse_values")
-        return te.compute(dense_data.shape, lambda *i: dense_data(*i) + added(*i), "sparse_add")
+        output = te.placeholder(dense_data.shape, dense_data.dtype, "sparse_add")
+        inputs = (dense_data, sparse_data, sparse_indices, sparse_indptr)
+        return te.ordered(inputs, (output,), _add)[0]
 
     def reference(
         self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
@@ -237,6 +267,59 @@ class SparseAdd(Operator):
         self, grad: Expr, result: Expr, dense: Expr, data: Expr, indices: Expr, indptr: Expr
     ) -> Gradients:
         return grad, _values_at(self.name, grad, data, indices, indptr), None, None
+
+
+def _row_of_each(w: te.Writer, indptr: te.Tensor, count: int) -> te.Tensor:
+    """For each of `count` values of a sparse matrix the number of its row, in private memory."""
+    rows = w.private("int32", (count,), "rows")
+    row = w.private("int32", (1,), "row")
+    w.fill(rows, 0)
+    with w.loop(indptr.static_shape[0] - 1, "n") as n:
+        begin = te.maximum(te.cast(indptr(n + 1), te.INDEX), 0)
+        with w.when(begin < count):
+            w.store(rows, (begin,), 1, reduce="sum")
+    w.store(row, (0,), 0)
+    with w.loop(count, "k") as k:
+        w.store(row, (0,), rows(k), reduce="sum")
+        w.store(rows, (k,), row(0))
+    return rows
+
+
+def _add(w: te.Writer, given: te.Given, made: te.Given) -> None:
+    """One value after the other to a copy of the matrix."""
+    (dense, data, indices, indptr), (result,) = given, made
+    copy(w, result, dense)
+    (count,), shape = data.static_shape, dense.static_shape
+    if not count or 0 in shape:
+        return
+    with w.loop(1, "all", kind="parallel"):
+        rows = _row_of_each(w, indptr, count)
+        with w.loop(count, "k") as k:
+            place = [te.cast(rows(k), te.INDEX), te.cast(indices(k), te.INDEX)]
+            known = k >= te.cast(indptr(inside(rows(k), shape[0])), te.INDEX)
+            with w.when(te.both(within(place, shape), known)):
+                w.store(result, place, data(k), reduce="sum")
+
+
+def _transpose(w: te.Writer, given: te.Given, made: te.Given) -> None:
+    """Count the values of each column, and put one after the other where its column begins."""
+    (data, indices, indptr), (values, columns, begins) = given, made
+    (count,), (size,) = data.static_shape, indptr.static_shape
+    with w.loop(1, "all", kind="parallel"):
+        counts = w.private("int32", (size,), "counts")
+        w.fill(counts, 0)
+        with w.loop(count, "k") as k:
+            w.store(counts, (inside(indices(k), size),), 1, reduce="sum")
+        starts(w, counts, size)
+        w.each(size, lambda n: w.store(begins, (n,), te.cast(counts(n), begins.dtype)))
+        if count:
+            rows = _row_of_each(w, indptr, count)
+            with w.loop(count, "k") as k:
+                column = inside(indices(k), size)
+                place = te.cast(counts(column), te.INDEX)
+                w.store(values, (place,), data(k))
+                w.store(columns, (place,), te.cast(rows(k), columns.dtype))
+                w.store(counts, (column,), 1, reduce="sum")
 
 
 @operator("nn.sparse_transpose", inputs=_PARTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
@@ -254,42 +337,12 @@ class SparseTranspose(Operator):
     def compute(
         self, sparse_data: te.Tensor, sparse_indices: te.Tensor, sparse_indptr: te.Tensor
     ) -> tuple[te.Tensor, ...]:
-        count, size = sparse_data.shape[0], sparse_indptr.shape[0]
-
-        def column(k: te.Expr) -> te.Expr:
-            return te.cast(sparse_indices(k), te.INDEX)
-
-        def row_of(k: te.Var) -> te.Expr:
-            n = te.reduce_axis(te.as_expr(size, te.INDEX) - 1, "n")
-            begun = te.cast(sparse_indptr(n.var + 1), te.INDEX) <= k
-            return te.reduce_sum(te.cast(begun, te.INDEX), n)
-
-        rows = te.compute((count,), row_of, "rows")
-
-        def moved(k: te.Var) -> te.Expr:
-            r = te.reduce_axis(count)
-            earlier = te.both(te.equal(column(r.var), column(k)), r.var < k)
-            ahead = te.either(column(r.var) < column(k), earlier)
-            return te.reduce_sum(te.cast(ahead, te.INDEX), r)
-
-        places = te.compute((count,), moved, "places")
-
-        def came(k: te.Var) -> te.Expr:
-            r = te.reduce_axis(count)
-            hit = te.equal(places(r.var), k)
-            return te.reduce_max(te.select(hit, r.var, te.const(0)), r)
-
-        origin = te.compute((count,), came, "origin")
-
-        def start(n: te.Var) -> te.Expr:
-            r = te.reduce_axis(count)
-            return te.reduce_sum(te.cast(column(r.var) < n, sparse_indptr.dtype), r)
-
-        values = te.compute((count,), lambda k: sparse_data(origin(k)), "values")
-        columns = te.compute(
-            (count,), lambda k: te.cast(rows(origin(k)), sparse_indices.dtype), "columns"
-        )
-        return values, columns, te.compute((size,), start, "starts")
+        inputs = (sparse_data, sparse_indices, sparse_indptr)
+        names = ("values", "columns", "starts")
+        outputs = [
+            te.placeholder(t.shape, t.dtype, name) for t, name in zip(inputs, names, strict=True)
+        ]
+        return te.ordered(inputs, outputs, _transpose)
 
     def reference(
         self, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array

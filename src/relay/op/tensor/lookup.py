@@ -152,13 +152,8 @@ class InvertPermutation(Operator):
         return tensor
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        def found(j: te.Var) -> te.Expr:
-            r = te.reduce_axis(data.shape[0])
-            hit = te.equal(te.cast(data(r.var), te.INDEX), j)
-            return te.reduce_max(te.select(hit, r.var, te.const(0)), r)
-
-        positions = te.compute(data.shape, found, "positions")
-        return te.compute(data.shape, lambda j: te.cast(positions(j), data.dtype), "inverse")
+        output = te.placeholder(data.shape, data.dtype, "inverse")
+        return te.ordered((data,), (output,), _invert)[0]
 
     def reference(self, data: Array) -> Array:
         if not np.array_equal(np.sort(data), np.arange(data.size)):
@@ -166,6 +161,16 @@ class InvertPermutation(Operator):
                 f"{self.name}: expected each of 0 .. {data.size - 1} once, found {data.tolist()}"
             )
         return np.argsort(data).astype(data.dtype)
+
+
+def _invert(w: te.Writer, given: te.Given, made: te.Given) -> None:
+    (data,), (inverse,) = given, made
+    (size,) = data.static_shape
+    w.fill(inverse, 0)
+    with w.loop(size, "i") as i:
+        place = te.cast(data(i), te.INDEX)
+        with w.when(te.both(place >= 0, place < size)):
+            w.store(inverse, (place,), te.cast(i, data.dtype))
 
 
 @operator("sliding_window", inputs=("data",), pattern=Pattern.OPAQUE, level=3)

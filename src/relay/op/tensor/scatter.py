@@ -1,7 +1,7 @@
 """Operators that write at positions given by a tensor, and that find positions.
 
-As tensor expressions, every element of the result looks through the updates for those that are its
-own. An update at a position outside is left out by compiled code, refused by the reference.
+Updates are applied one after the other, in row-major order, as an ordered stage. An update at a
+position outside is left out by compiled code, refused by the reference.
 """
 
 import math
@@ -21,7 +21,6 @@ from relay.op.shapes import (
     normalize_axis,
     replaced,
     show,
-    te_unflatten,
     unify_dim,
 )
 from relay.op.tensor.index import check_inside
@@ -42,41 +41,44 @@ def _check_mode(name: str, mode: str) -> None:
         raise ValueError(f"{name} must be one of {', '.join(_MODES)}, found {mode!r}")
 
 
-def scatter(
-    data: te.Tensor,
-    mode: str,
-    axes_of: Callable[[], Sequence[te.Axis]],
-    lands: Callable[[Sequence[te.Expr], Sequence[te.Expr]], te.Expr],
-    update: Callable[[Sequence[te.Expr], Sequence[te.Expr]], te.Expr],
-    name: str,
-) -> te.Tensor:
-    """`data` with updates applied: those over `axes_of` for which ``lands(out, reduced)`` holds.
+#: Elements in a row of memory that one thread takes where rows are shared out.
+_COLUMNS = 128
 
-    Of several updates of one element, ``"update"`` takes the last in row-major order.
-    """
 
-    def reduced(*out: te.Expr) -> te.Expr:
-        axes = axes_of()
-        where = [a.var for a in axes]
-        hit = lands(out, where)
-        if mode == "update":
-            number = te.flatten_index(where, [_size(a) for a in axes])
-            return te.Reduce("max", te.select(hit, number, te.const(-1)), axes)
-        kind = _COMBINE[mode][1]
-        nothing = te.identity(kind, data.dtype)
-        return te.Reduce(kind, te.select(hit, update(out, where), nothing), axes)
+def copy(w: te.Writer, target: te.Tensor, value: Callable[..., te.Expr]) -> None:
+    """Store ``value(*indices)`` to all of `target`, its rows in parallel."""
+    shape = target.static_shape
+    if 0 in shape:
+        return
+    if not shape:
+        w.store(target, (), value())
+        return
+    rows, width = shape[:-1], shape[-1]
+    if rows:
+        with w.loop(math.prod(rows), "row", kind="parallel") as row:
+            lead = te.unflatten_index(row, rows)
+            w.each(width, lambda k: w.store(target, (*lead, k), value(*lead, k)))
+    else:
+        w.each(width, lambda k: w.store(target, (k,), value(k)))
 
-    found = te.compute(data.shape, reduced, f"{name}_found")
 
-    def element(*out: te.Expr) -> te.Expr:
-        if mode != "update":
-            return te.binary(_COMBINE[mode][0], data(*out), found(*out))
-        number = found(*out)
-        sizes = [_size(a) for a in axes_of()]
-        value = update(out, te_unflatten(number, sizes))
-        return te.select(number >= 0, value, data(*out))
+def within(place: Sequence[te.Expr], shape: Sequence[int]) -> te.Expr:
+    """Whether the indices `place` are inside the first dimensions of `shape`."""
+    return te.both(*(te.both(p >= 0, p < size) for p, size in zip(place, shape, strict=False)))
 
-    return te.compute(data.shape, element, name)
+
+def _applied(
+    w: te.Writer, target: te.Tensor, places: Sequence[te.Operand], update: te.Expr, mode: str
+) -> None:
+    w.store(target, places, update, None if mode == "update" else _COMBINE[mode][1])
+
+
+def _columns(width: int) -> tuple[int, int]:
+    """How rows of `width` elements are shared out: so many parts of so many elements."""
+    parts = 8
+    while parts > 1 and (width % parts or width // parts < _COLUMNS):
+        parts //= 2
+    return parts, width // parts
 
 
 def scatter_gradients(
@@ -108,11 +110,6 @@ def scatter_gradients(
         kept = masked(make("equal", data, result), grad)
         return kept, None, masked(make("equal", updates, read(result)), read(grad))
     raise UnsupportedError(f"the operator {operator_name} has no gradient where it multiplies")
-
-
-def _size(axis: te.Axis) -> te.Dim:
-    assert not isinstance(axis.extent, float)
-    return axis.extent
 
 
 @operator(
@@ -152,27 +149,40 @@ class ScatterElements(Operator):
         return tensor
 
     def compute(self, data: te.Tensor, indices: te.Tensor, updates: te.Tensor) -> te.Tensor:
-        axis = self.axis % data.ndim
-        sizes = indices.shape
+        output = te.placeholder(data.shape, data.dtype, "scatter_elements")
+        return te.ordered((data, indices, updates), (output,), self._write)[0]
 
-        def inside(out: Sequence[te.Expr]) -> te.Expr:
-            others = [k for k in range(data.ndim) if k != axis and sizes[k] != data.shape[k]]
-            return te.both(*(out[k] < sizes[k] for k in others))
+    def _write(self, w: te.Writer, given: te.Given, made: te.Given) -> None:
+        (data, indices, updates), (result,) = given, made
+        copy(w, result, data)
+        sizes, axis = indices.static_shape, self.axis % data.ndim
+        if 0 in sizes:
+            return
 
-        def lands(out: Sequence[te.Expr], where: Sequence[te.Expr]) -> te.Expr:
-            index = te.cast(indices(*replaced(out, axis, where[0])), te.INDEX)
-            wrapped = te.select(index < 0, index + data.shape[axis], index)
-            hit = te.equal(wrapped, out[axis])
-            return te.select(inside(out), hit, te.const(False, te.BOOL))
+        def apply(*place: te.Expr) -> None:
+            index = te.cast(indices(*place), te.INDEX)
+            index = te.select(index < 0, index + data.shape[axis], index)
+            with w.when(within([index], data.static_shape[axis:])):
+                target = replaced(place, axis, index)
+                _applied(w, result, target, updates(*place), self.reduction)
 
-        return scatter(
-            data,
-            self.reduction,
-            lambda: [te.reduce_axis(sizes[axis])],
-            lands,
-            lambda out, where: updates(*replaced(out, axis, where[0])),
-            "scatter_elements",
-        )
+        # Updates meet along the axis only: the other dimensions are shared out between threads.
+        outer, inner = sizes[:axis], sizes[axis + 1 :]
+        parts, width = _columns(inner[-1]) if inner and not axis else (1, 0)
+        with w.loop(math.prod(outer) * parts, "part", kind="parallel") as part:
+            lead = te.unflatten_index(part // parts, outer)
+            begin = part % parts * width
+            with w.loop(sizes[axis], "k") as k:
+                if parts == 1:
+                    with w.loop(math.prod(inner), "column") as column:
+                        apply(*lead, k, *te.unflatten_index(column, inner))
+                else:
+                    with (
+                        w.loop(math.prod(inner[:-1]), "line") as line,
+                        w.loop(width, "column") as column,
+                    ):
+                        rest = te.unflatten_index(line, inner[:-1])
+                        apply(*lead, k, *rest, begin + column)
 
     def reference(self, data: Array, indices: Array, updates: Array) -> Array:
         result = np.array(data)
@@ -245,21 +255,34 @@ class ScatterND(Operator):
         return tensor
 
     def compute(self, data: te.Tensor, indices: te.Tensor, updates: te.Tensor) -> te.Tensor:
-        count = indices.shape[0]
-        assert isinstance(count, int)
+        output = te.placeholder(data.shape, data.dtype, "scatter_nd")
+        return te.ordered((data, indices, updates), (output,), self._write)[0]
 
-        def lands(out: Sequence[te.Expr], where: Sequence[te.Expr]) -> te.Expr:
-            places = (te.cast(indices(k, *where), te.INDEX) for k in range(count))
-            return te.both(*(te.equal(p, o) for p, o in zip(places, out, strict=False)))
+    def _write(self, w: te.Writer, given: te.Given, made: te.Given) -> None:
+        (data, indices, updates), (result,) = given, made
+        copy(w, result, data)
+        count, *places = indices.static_shape
+        slices = data.static_shape[count:]
+        if 0 in (*places, *slices):
+            return
+        parts, width = _columns(slices[-1]) if slices else (1, 1)
+        with (
+            w.loop(parts, "part", kind="parallel") as part,
+            w.loop(math.prod(places), "n") as n,
+        ):
+            where = te.unflatten_index(n, places)
+            target = [te.cast(indices(k, *where), te.INDEX) for k in range(count)]
+            with (
+                w.when(within(target, data.static_shape)),
+                w.loop(math.prod(slices[:-1]), "line") as line,
+            ):
+                lead = te.unflatten_index(line, slices[:-1])
 
-        return scatter(
-            data,
-            self.mode,
-            lambda: [te.reduce_axis(d, f"r{k}") for k, d in enumerate(indices.shape[1:])],
-            lands,
-            lambda out, where: updates(*where, *out[count:]),
-            "scatter_nd",
-        )
+                def apply(column: te.Expr) -> None:
+                    rest = (*lead, part * width + column) if slices else ()
+                    _applied(w, result, (*target, *rest), updates(*where, *rest), self.mode)
+
+                w.each(width, apply)
 
     def reference(self, data: Array, indices: Array, updates: Array) -> Array:
         result = np.array(data)

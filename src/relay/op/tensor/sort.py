@@ -1,10 +1,11 @@
 """Sorting and searching.
 
-As tensor expressions, the place of an element is the number of elements that come before it: all
-comparisons are independent of each other, at a cost quadratic in the size of the axis.
+Rows are sorted by the digits of keys, see `relay.op.tensor.order`; for a few of the largest or
+smallest one pass over a row keeps the best so far. What is searched for is found by halving.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,52 +21,22 @@ from relay.op.shapes import (
     put,
     put_dtype,
     reference_dtype,
-    replaced,
     unify_dim,
 )
+from relay.op.tensor.order import Rows
+from relay.op.tensor.ranking import Ranking
 from relay.support.errors import TypeInferenceError
 
+#: Values that are searched for by one thread at a time.
+_SEARCHED = 256
 
-def comes_before(a: te.Expr, b: te.Expr, ascending: bool) -> te.Expr:
-    """Whether `a` must come before `b`; NaN counts as larger than every number."""
-    low, high = (a, b) if ascending else (b, a)
-    less = low < high
+
+def comes_before(a: te.Expr, b: te.Expr) -> te.Expr:
+    """Whether `a` is smaller than `b`; NaN counts as larger than every number."""
+    less = a < b
     if not dtypes.is_float(a.dtype):
         return less
-    return te.either(
-        less, te.both(te.unary("isnan", high), te.unary("not", te.unary("isnan", low)))
-    )
-
-
-def sorted_positions(data: te.Tensor, axis: int, ascending: bool, name: str) -> te.Tensor:
-    """The positions along `axis` in the order of the elements (int64); equals keep their order."""
-    size = data.shape[axis]
-
-    def place(*out: te.Expr) -> te.Expr:
-        r = te.reduce_axis(size)
-        mine, other = data(*out), data(*replaced(out, axis, r.var))
-        ahead, behind = comes_before(other, mine, ascending), comes_before(mine, other, ascending)
-        tied = te.both(te.unary("not", behind), r.var < out[axis])
-        return te.reduce_sum(te.cast(te.either(ahead, tied), te.INDEX), r)
-
-    places = te.compute(data.shape, place, "places")
-
-    def position(*out: te.Expr) -> te.Expr:
-        r = te.reduce_axis(size)
-        chosen = te.equal(places(*replaced(out, axis, r.var)), out[axis])
-        return te.reduce_sum(te.select(chosen, r.var, te.const(0)), r)
-
-    return te.compute(data.shape, position, name)
-
-
-def _converted(tensor: te.Tensor, dtype: str, shape: Sequence[te.Dim], name: str) -> te.Tensor:
-    return te.compute(shape, lambda *i: te.cast(tensor(*i), dtype), name)
-
-
-def _along(
-    data: te.Tensor, positions: te.Tensor, axis: int, shape: Sequence[te.Dim], name: str
-) -> te.Tensor:
-    return te.compute(shape, lambda *i: data(*replaced(i, axis, positions(*i))), name)
+    return te.either(less, te.both(te.unary("isnan", b), te.unary("not", te.unary("isnan", a))))
 
 
 def _numpy_positions(data: Array, axis: int, ascending: bool) -> Array:
@@ -93,8 +64,7 @@ class Sort(Operator):
 
     def compute(self, data: te.Tensor) -> te.Tensor:
         axis = self.axis % data.ndim
-        positions = sorted_positions(data, axis, self.is_ascend, "order")
-        return _along(data, positions, axis, data.shape, "sort")
+        return Ranking(data, axis, self.is_ascend, data.shape[axis]).compute(self.name)[0]
 
     def reference(self, data: Array) -> Array:
         result = np.sort(data, axis=self.axis)
@@ -127,8 +97,9 @@ class ArgSort(Operator):
         return TensorType(tensor.shape, self.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        positions = sorted_positions(data, self.axis % data.ndim, self.is_ascend, "order")
-        return _converted(positions, self.dtype, data.shape, "argsort")
+        axis = self.axis % data.ndim
+        ranking = Ranking(data, axis, self.is_ascend, data.shape[axis], False, self.dtype)
+        return ranking.compute(self.name)[0]
 
     def reference(self, data: Array) -> Array:
         return _numpy_positions(data, self.axis, self.is_ascend).astype(reference_dtype(self.dtype))
@@ -172,13 +143,11 @@ class TopK(Operator):
     def compute(self, data: te.Tensor) -> te.Tensor | tuple[te.Tensor, ...]:
         axis = self.axis % data.ndim
         kept = self.k if self.k >= 1 else data.shape[axis]
-        shape = (*data.shape[:axis], kept, *data.shape[axis + 1 :])
-        order = sorted_positions(data, axis, self.is_ascend, "order")
-        values = _along(data, order, axis, shape, "topk_values")
-        positions = _converted(order, self.dtype, shape, "topk_indices")
-        if self.ret_type == "both":
-            return values, positions
-        return values if self.ret_type == "values" else positions
+        values, positions = self.ret_type != "indices", self.ret_type != "values"
+        found = Ranking(
+            data, axis, self.is_ascend, kept, values, self.dtype if positions else ""
+        ).compute(self.name)
+        return found if len(found) > 1 else found[0]
 
     def reference(self, data: Array) -> Array | tuple[Array, ...]:
         count = self.k if self.k >= 1 else data.shape[self.axis]
@@ -237,22 +206,58 @@ class SearchSorted(Operator):
         return TensorType(wanted.shape, self.dtype)
 
     def compute(self, sorted_sequence: te.Tensor, values: te.Tensor) -> te.Tensor:
-        def element(*out: te.Expr) -> te.Expr:
-            r = te.reduce_axis(sorted_sequence.shape[-1])
-            lead = () if sorted_sequence.ndim == 1 else out[:-1]
-            other, value = sorted_sequence(*lead, r.var), values(*out)
-            ahead = other <= value if self.right else other < value
-            return te.reduce_sum(te.cast(ahead, self.dtype), r)
+        output = te.placeholder(values.shape, self.dtype, self.name)
+        return te.ordered((sorted_sequence, values), (output,), self._search)[0]
 
-        return te.compute(values.shape, element, "searchsorted")
+    def _search(self, w: te.Writer, given: te.Given, made: te.Given) -> None:
+        """Halve, for each value, the part of the sequence that its place is in."""
+        (sequence, values), (places,) = given, made
+        rows, wanted = Rows(sequence, sequence.ndim - 1), Rows(values, values.ndim - 1)
+        found = Rows(places, places.ndim - 1)
+        width = min(wanted.size, _SEARCHED)
+        blocks = -(-wanted.size // max(1, width))
+        with w.loop(wanted.count * blocks, "part", kind="parallel") as part:
+            row = part // max(1, blocks)
+            line = te.const(0) if sequence.ndim == 1 else row
+            with w.loop(width, "k") as k:
+                place = part % max(1, blocks) * width + k
+                with w.when(place < wanted.size):
+                    at = self._place(w, lambda p: rows(line, p), rows.size, wanted(row, place))
+                    w.store(places, found.place(row, place), te.cast(at, self.dtype))
+
+    def _place(
+        self, w: te.Writer, element: Callable[[te.Expr], te.Expr], size: int, value: te.Expr
+    ) -> te.Expr:
+        """How many of `size` elements in order come before `value`."""
+        wanted = w.private(value.dtype, (1,), "wanted")
+        start = w.private(te.INDEX, (1,), "start")
+        w.store(wanted, (0,), value)
+        w.store(start, (0,), 0)
+
+        def ahead(step: int) -> te.Expr:
+            """`step` if the place is behind so many elements more, else 0."""
+            other = element(start(0) + (step - 1))
+            if self.right:
+                before = te.unary("not", comes_before(wanted(0), other))
+            else:
+                before = comes_before(other, wanted(0))
+            return te.select(before, te.const(step), te.const(0))
+
+        while size > 1:
+            w.store(start, (0,), ahead(size // 2), reduce="sum")
+            size -= size // 2
+        if size:
+            w.store(start, (0,), ahead(1), reduce="sum")
+        return start(0)
 
     def reference(self, sorted_sequence: Array, values: Array) -> Array:
         dtype = reference_dtype(self.dtype)
         side = "right" if self.right else "left"
         if sorted_sequence.ndim == 1:
             return np.asarray(_search(sorted_sequence, values, side), dtype=dtype)
-        rows = sorted_sequence.reshape(-1, sorted_sequence.shape[-1])
-        wanted = values.reshape(-1, values.shape[-1])
+        count = math.prod(values.shape[:-1])
+        rows = sorted_sequence.reshape(count, sorted_sequence.shape[-1])
+        wanted = values.reshape(count, values.shape[-1])
         found = [_search(r, v, side) for r, v in zip(rows, wanted, strict=True)]
         return np.asarray(found, dtype=dtype).reshape(values.shape)
 

@@ -18,7 +18,7 @@ from relay.op.nn.common import dims_agree
 from relay.op.shapes import expect_kind, expect_same_dtype, put_ints, unify_dim
 from relay.op.tensor.index import check_inside
 from relay.op.tensor.lookup import row_major_strides
-from relay.op.tensor.scatter import scatter_gradients
+from relay.op.tensor.scatter import copy, scatter_gradients, within
 from relay.support.errors import InputError, TypeInferenceError
 
 
@@ -68,28 +68,9 @@ class SparseToDense(Operator):
     def compute(
         self, sparse_indices: te.Tensor, sparse_values: te.Tensor, default_value: te.Tensor
     ) -> te.Tensor:
-        count: te.Dim = sparse_indices.shape[0] if sparse_indices.ndim else 1
-
-        def last(*out: te.Var) -> te.Expr:
-            n = te.reduce_axis(count, "n")
-            if sparse_indices.ndim == 2:
-                at = [sparse_indices(n.var, k) for k in range(len(out))]
-            else:
-                at = [sparse_indices(*([n.var] if sparse_indices.ndim else []))]
-            hit = te.both(
-                *(te.equal(te.cast(a, te.INDEX), o) for a, o in zip(at, out, strict=True))
-            )
-            return te.reduce_max(te.select(hit, n.var, te.const(-1)), n)
-
-        found = te.compute(self.output_shape, last, "sparse_found")
-
-        def element(*out: te.Var) -> te.Expr:
-            which = found(*out)
-            place = [te.maximum(which, 0)] if sparse_values.ndim else []
-            default = default_value(*(0 for _ in default_value.shape))
-            return te.select(which >= 0, sparse_values(*place), default)
-
-        return te.compute(self.output_shape, element, "sparse_to_dense")
+        output = te.placeholder(self.output_shape, sparse_values.dtype, "sparse_to_dense")
+        inputs = (sparse_indices, sparse_values, default_value)
+        return te.ordered(inputs, (output,), _write_dense)[0]
 
     def reference(self, sparse_indices: Array, sparse_values: Array, default_value: Array) -> Array:
         rank = len(self.output_shape)
@@ -127,6 +108,21 @@ class SparseToDense(Operator):
         assert read is not None
         default = reshaped(total(kept, default_value), known_shape(self.name, default_value))
         return None, unbroadcast(read, sparse_values), default
+
+
+def _write_dense(w: te.Writer, given: te.Given, made: te.Given) -> None:
+    """The default everywhere, then one value after the other."""
+    (indices, values, default), (result,) = given, made
+    zeros = [te.const(0)] * default.ndim
+    copy(w, result, lambda *_: default(*zeros))
+    with w.loop(indices.static_shape[0] if indices.ndim else 1, "n") as n:
+        if indices.ndim == 2:
+            at = [indices(n, k) for k in range(result.ndim)]
+        else:
+            at = [indices(*([n] if indices.ndim else []))]
+        place = [te.cast(a, te.INDEX) for a in at]
+        with w.when(within(place, result.static_shape)):
+            w.store(result, place, values(*([n] if values.ndim else [])))
 
 
 @operator(

@@ -4,11 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from relay import dtypes, te
+from relay import te
 from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import TensorType, TupleType, Type
 from relay.op.shapes import expect_kind, put
-from relay.op.tensor.sort import comes_before
+from relay.op.tensor.order import sort_row
 from relay.support.errors import TypeInferenceError
 
 
@@ -44,59 +44,58 @@ class Unique(Operator):
         return TupleType([*fields, whole] if self.return_counts else fields)
 
     def compute(self, data: te.Tensor) -> tuple[te.Tensor, ...]:
-        shape, size = data.shape, data.shape[0]
+        shape = data.shape
+        outputs = [
+            te.placeholder(shape, data.dtype, "unique"),
+            te.placeholder(shape, "int32", "indices"),
+            te.placeholder(shape, "int32", "inverse"),
+            te.placeholder((1,), "int32", "unique_count"),
+        ]
+        if self.return_counts:
+            outputs.append(te.placeholder(shape, "int32", "counts"))
+        return te.ordered((data,), outputs, self._write)
 
-        def same(a: te.Expr, b: te.Expr) -> te.Expr:
-            equal = te.equal(a, b)
-            if not dtypes.is_float(a.dtype):
-                return equal
-            return te.either(equal, te.both(te.unary("isnan", a), te.unary("isnan", b)))
+    def _write(self, w: te.Writer, given: te.Given, made: te.Given) -> None:
+        """Sort, so that equals are neighbours, the first occurrence in front; then number them."""
+        (data,) = given
+        elements, places, inverse, count = made[:4]
+        (size,) = data.static_shape
+        for tensor in (elements, places, *made[4:]):
+            w.fill(tensor, 0)
+        w.store(count, (0,), 0)
+        if not size:
+            return
+        with w.loop(1, "all", kind="parallel"):
+            entries = sort_row(w, size, lambda k: data(k), data.dtype, True)
+            first = w.private(te.INDEX, (1,), "first")
+            with w.loop(size, "k") as k:
+                before = te.maximum(k - 1, 0)
+                different = te.compare("ne", entries.key(k), entries.key(before))
+                with w.when(te.either(te.equal(k, 0), different)):
+                    w.store(first, (0,), entries.position(k))
+                    if self.sorted:
+                        self._begin(w, data, made, first(0))
+                # Where elements are numbered as they occur, this is where each first does so far.
+                number = count(0) - 1 if self.sorted else te.cast(first(0), "int32")
+                w.store(inverse, (entries.position(k),), number)
+            if not self.sorted:
+                first_number = w.private("int32", (size,), "number")
+                with w.loop(size, "k") as k:
+                    with w.when(te.equal(te.cast(inverse(k), te.INDEX), k)):
+                        self._begin(w, data, made, k)
+                        w.store(first_number, (k,), count(0) - 1)
+                    w.store(inverse, (k,), first_number(te.cast(inverse(k), te.INDEX)))
+            if self.return_counts:
+                with w.loop(size, "k") as k:
+                    w.store(made[4], (te.cast(inverse(k), te.INDEX),), 1, reduce="sum")
 
-        def first_of(i: te.Var) -> te.Expr:
-            r = te.reduce_axis(size)
-            return te.reduce_min(te.select(same(data(i), data(r.var)), r.var, te.const(2**62)), r)
-
-        first = te.compute(shape, first_of, "first")
-
-        def which(i: te.Var) -> te.Expr:
-            r = te.reduce_axis(size)
-            if self.sorted:
-                ahead = comes_before(data(r.var), data(i), ascending=True)
-            else:
-                ahead = r.var < first(i)
-            return te.reduce_sum(
-                te.cast(te.both(te.equal(first(r.var), r.var), ahead), te.INDEX), r
-            )
-
-        number = te.compute(shape, which, "which")
-
-        def count_all(_: te.Var) -> te.Expr:
-            r = te.reduce_axis(size)
-            return te.reduce_sum(te.cast(te.equal(first(r.var), r.var), "int32"), r)
-
-        count = te.compute((1,), count_all, "unique_count")
-
-        def place(u: te.Var) -> te.Expr:
-            r = te.reduce_axis(size)
-            hit = te.both(te.equal(first(r.var), r.var), te.equal(number(r.var), u))
-            return te.reduce_max(te.select(hit, r.var, te.const(0)), r)
-
-        places = te.compute(shape, place, "places")
-
-        def element(u: te.Var) -> te.Expr:
-            known = u < te.cast(count(0), te.INDEX)
-            return te.select(known, data(places(u)), te.const(0, data.dtype))
-
-        def narrow(tensor: te.Tensor, name: str) -> te.Tensor:
-            return te.compute(shape, lambda i: te.cast(tensor(i), "int32"), name)
-
-        def often(u: te.Var) -> te.Expr:
-            r = te.reduce_axis(size)
-            return te.reduce_sum(te.cast(te.equal(number(r.var), u), "int32"), r)
-
-        elements = te.compute(shape, element, "unique")
-        found = (elements, narrow(places, "indices"), narrow(number, "inverse"), count)
-        return (*found, te.compute(shape, often, "counts")) if self.return_counts else found
+    def _begin(self, w: te.Writer, data: te.Tensor, made: te.Given, place: te.Expr) -> None:
+        """One more element, which first occurs at `place`."""
+        elements, places, _, count = made[:4]
+        number = te.cast(count(0), te.INDEX)
+        w.store(elements, (number,), data(place))
+        w.store(places, (number,), te.cast(place, "int32"))
+        w.store(count, (0,), 1, reduce="sum")
 
     def reference(self, data: Array) -> tuple[Array, ...]:
         _, first, inverse, counts = np.unique(
