@@ -49,6 +49,11 @@ class Target:
         """Whether the CPU has an LLVM feature, such as ``avx512f``."""
         return feature in self.features
 
+    @property
+    def multiplies_pairs(self) -> bool:
+        """Whether one instruction adds the products of two pairs of ``bfloat16`` in each lane."""
+        return self.has("avx512bf16") and self.has("avx512vl")
+
     def with_features(self, *features: str) -> "Target":
         """This target restricted to `features`, and to what these imply.
 

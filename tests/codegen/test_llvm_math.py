@@ -30,6 +30,12 @@ REFERENCES = {
     "tan": np.tan,
     "atan": np.arctan,
     "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
 }
 
 
@@ -70,6 +76,11 @@ def samples(op):
     x = np.concatenate([wide, near, EDGES, np.linspace(-5, 5, 4004)]).astype(np.float32)
     if op.startswith("log") or op == "rsqrt":
         x = np.concatenate([np.abs(x), -np.abs(x[:32]), np.exp(rng.uniform(-100, 88, 2048))])
+    if op in ("asin", "acos", "atanh"):
+        x = np.concatenate([x, rng.uniform(-1, 1, 8000), 1 - np.exp(rng.uniform(-17, 0, 2000))])
+    if op in ("asinh", "acosh", "atan", "sinh", "cosh"):
+        sizes = np.exp(rng.uniform(-80, 88, 4000))
+        x = np.concatenate([x, sizes, -sizes, 1 + np.exp(rng.uniform(-15, 5, 2000))])
     x = x.astype(np.float32)
     return np.resize(x, len(x) // 16 * 16 + 16)
 

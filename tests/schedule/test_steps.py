@@ -178,6 +178,31 @@ REFUSED = [
         "found dimension 2 and factor 4",
     ),
     (
+        "for i < 6 { out[i, 0] = 0.0 for k < 8 { out[i, 0] = x[i, k] } }",
+        "merge(loop='k')",
+        "merge: expected one sum directly inside k",
+    ),
+    (
+        "for i < 6 { out[i, 0] = 0.0 for k < 8 { out[i, k] += x[i, k] } }",
+        "merge(loop='k')",
+        "merge: k moves the place that is updated",
+    ),
+    (
+        "for i < 6 { out[i, 0] = 0.0 for k < 8 { out[i, 0] += x[i, k] * out[i, 1] } }",
+        "merge(loop='k')",
+        "merge: the update in k reads out",
+    ),
+    (
+        "for i < 6 { out[i, 0] = 0.0 for k < 17 { out[i, 0] += x[i, k % 8] } }",
+        "merge(loop='k')",
+        "merge: expected a serial loop of 1 to 16 iterations, found k, serial, of 17",
+    ),
+    (
+        "for i < 6 { out[i, 0] = x[i, 0] }",
+        "pack(buffer='x', axis=1, factor=4, pairs=1)",
+        "pack: expected pairs of another dimension of x, found 1",
+    ),
+    (
         "for i < 6 { for j < 8 { out[i, 0] = x[i, j] } }",
         "rfactor(loop='i', lanes=('j',))",
         "rfactor: i is not a loop that reduces into one place",

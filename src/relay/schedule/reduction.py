@@ -1,14 +1,14 @@
-"""Steps on reductions: parallel partial results, and accumulators in registers."""
+"""Steps on reductions: parallel partial results, and updates by several terms at once."""
 
 from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Buffer, For, Func, Kind, Load, Stmt, Store, block
-from relay.loop.walk import loads, with_body
+from relay.loop.walk import loads, simplify_in, with_body
 from relay.schedule.names import Fresh
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
-from relay.te.expr import Const, Expr, Var, binary, identity
-from relay.te.walk import variables
+from relay.te.expr import INDEX, Const, Expr, Var, binary, identity
+from relay.te.walk import substitute, variables
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,44 @@ class Rfactor(Step):
         total = Load(partial, [*first, zero])
         stmts.append(Store(update.buffer, update.indices, total, update.reduce))
         return stmts
+
+
+#: Terms of a merged update, at most.
+_MOST_TERMS = 16
+
+
+@dataclass(frozen=True)
+class Merge(Step):
+    """The iterations of `loop`, sums into one place, become one update by the sum of their terms.
+
+    ::
+
+        for k < 2 { y[i] += a[i, k] * b[k] }   ->   y[i] += a[i, 0] * b[0] + a[i, 1] * b[1]
+    """
+
+    loop: str
+
+    def apply(self, func: Func) -> Func:
+        loop = find(func, self.loop)
+        body = loop.body
+        if not isinstance(body, Store) or body.reduce != "sum":
+            raise ScheduleError(f"merge: expected one sum directly inside {self.loop}")
+        if loop.kind not in (Kind.SERIAL, Kind.UNROLLED) or not 1 <= loop.extent <= _MOST_TERMS:
+            raise ScheduleError(
+                f"merge: expected a serial loop of 1 to {_MOST_TERMS} iterations, found "
+                f"{self.loop}, {loop.kind.value}, of {loop.extent}"
+            )
+        if any(loop.var in variables(i) for i in body.indices):
+            raise ScheduleError(f"merge: {self.loop} moves the place that is updated")
+        if any(e.buffer is body.buffer for e in loads(body)):
+            raise ScheduleError(f"merge: the update in {self.loop} reads {body.buffer.name}")
+        terms = [substitute(body.value, {loop.var: Const(k, INDEX)}) for k in range(loop.extent)]
+        total = terms[0]
+        for term in terms[1:]:
+            total = binary("add", total, term)
+        merged = Store(body.buffer, body.indices, total, body.reduce)
+        stmt = replace_loop(func.body, self.loop, lambda _: merged)
+        return with_body(func, simplify_in(stmt, {}))
 
 
 def _places(extents: list[int]) -> list[tuple[int, ...]]:

@@ -9,11 +9,12 @@ import re
 
 from relay.loop.ir import Func
 from relay.loop.walk import drop_unit_loops, simplify_in, with_body
+from relay.schedule.accumulate import Accumulate
 from relay.schedule.collapse import Collapse
 from relay.schedule.compute_at import ComputeAt
 from relay.schedule.isolate import Isolate
 from relay.schedule.names import as_printed, check_names
-from relay.schedule.reduction import Rfactor
+from relay.schedule.reduction import Merge, Rfactor
 from relay.schedule.steps import (
     Cut,
     Fuse,
@@ -30,11 +31,13 @@ from relay.schedule.steps import (
 from relay.support.errors import ParseError
 
 STEPS: dict[str, type[Step]] = {
+    "accumulate": Accumulate,
     "collapse": Collapse,
     "compute_at": ComputeAt,
     "cut": Cut,
     "fuse": Fuse,
     "isolate": Isolate,
+    "merge": Merge,
     "pack": Pack,
     "parallel": Parallel,
     "prefetch": Prefetch,
@@ -93,9 +96,9 @@ class Schedule:
         self.take(step)
         return name
 
-    def collapse(self, outer: str, inner: str) -> str:
+    def collapse(self, outer: str, inner: str, also: tuple[tuple[str, str], ...] = ()) -> str:
         """See `Collapse`; returns the name of the collapsed loop."""
-        step = Collapse(outer, inner)
+        step = Collapse(outer, inner, also)
         name = step.name(self.func)
         self.take(step)
         return name
@@ -119,9 +122,16 @@ class Schedule:
         self.take(step)
         return name
 
-    def pack(self, buffer: str, axis: int, factor: int) -> str:
+    def accumulate(self, buffer: str, loop: str) -> str:
+        """See `Accumulate`; returns the name of the private buffer."""
+        step = Accumulate(buffer, loop)
+        name = step.name(self.func)
+        self.take(step)
+        return name
+
+    def pack(self, buffer: str, axis: int, factor: int, pairs: int | None = None) -> str:
         """See `Pack`; returns the name of the packed buffer."""
-        step = Pack(buffer, axis, factor)
+        step = Pack(buffer, axis, factor, pairs)
         self.take(step)
         return step.packed_name
 
@@ -135,6 +145,10 @@ class Schedule:
     def prefetch(self, buffer: str, ahead: int) -> None:
         """See `Prefetch`."""
         self.take(Prefetch(buffer, ahead))
+
+    def merge(self, loop: str) -> None:
+        """See `Merge`."""
+        self.take(Merge(loop))
 
     def rfactor(self, loop: str, lanes: tuple[str, ...]) -> None:
         """See `Rfactor`."""

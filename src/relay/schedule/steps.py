@@ -308,11 +308,15 @@ class Pack(Step):
     Its shape ``(.., n, .., m)`` becomes ``(ceil(n / factor), .., m, factor)``; what does not fill
     the last block is zero. The copy, called like the buffer with ``.packed`` appended, runs before
     everything else (at compile time, where the buffer is a constant).
+
+    With `pairs`, a second dimension, its elements lie side by side in twos, innermost of all: the
+    shape ``(n, k)`` becomes ``(ceil(n / factor), ceil(k / 2), factor, 2)``.
     """
 
     buffer: str
     axis: int
     factor: int
+    pairs: int | None = None
 
     @property
     def packed_name(self) -> str:
@@ -321,8 +325,10 @@ class Pack(Step):
 
     def packed_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of the packed copy of an array of `shape`."""
-        rest = [d for k, d in enumerate(shape) if k != self.axis]
-        return (-(-shape[self.axis] // self.factor), *rest, self.factor)
+        halved = [-(-d // 2) if k == self.pairs else d for k, d in enumerate(shape)]
+        rest = [d for k, d in enumerate(halved) if k != self.axis]
+        innermost = () if self.pairs is None else (2,)
+        return (-(-shape[self.axis] // self.factor), *rest, self.factor, *innermost)
 
     def reference(
         self, array: npt.NDArray[np.generic], out: npt.NDArray[np.generic] | None = None
@@ -333,6 +339,22 @@ class Pack(Step):
         """
         if out is None:
             out = np.empty(self.packed_shape(array.shape), array.dtype)
+        if self.pairs is None:
+            self._blocks(array, out)
+            return out
+        before = (slice(None),) * self.pairs
+        there = (slice(None),) * (self.pairs + (self.pairs < self.axis))
+        size = array.shape[self.pairs]
+        for side in (0, 1):
+            count = (size + 1 - side) // 2
+            self._blocks(
+                array[(*before, slice(side, None, 2))], out[(*there, slice(count))][..., side]
+            )
+            out[(*there, slice(count, None))][..., side] = 0
+        return out
+
+    def _blocks(self, array: npt.NDArray[np.generic], out: npt.NDArray[np.generic]) -> None:
+        """Write `array`, its dimension blocked, to `out`."""
         ordered = np.moveaxis(array, self.axis, 0)
         whole, rest = divmod(len(ordered), self.factor)
         blocks = ordered[: whole * self.factor].reshape(whole, self.factor, *ordered.shape[1:])
@@ -340,7 +362,6 @@ class Pack(Step):
         if rest:
             out[whole, ..., :rest] = np.moveaxis(ordered[whole * self.factor :], 0, -1)
             out[whole, ..., rest:] = 0
-        return out
 
     def apply(self, func: Func) -> Func:
         source = next((b for b in func.params if b.name == self.buffer), None)
@@ -353,6 +374,10 @@ class Pack(Step):
                 f"pack: expected one of the {len(source.shape)} dimensions of {self.buffer} and "
                 f"a positive factor, found dimension {self.axis} and factor {self.factor}"
             )
+        if self.pairs is not None and self.pairs not in {*range(len(source.shape))} - {self.axis}:
+            raise ScheduleError(
+                f"pack: expected pairs of another dimension of {self.buffer}, found {self.pairs}"
+            )
         if self.packed_name in all_names(func):
             raise ScheduleError(f"pack: there is a {self.packed_name} already")
         packed = Buffer(self.packed_name, self.packed_shape(source.shape), source.dtype)
@@ -361,9 +386,13 @@ class Pack(Step):
             if not isinstance(expr, Load) or expr.buffer is not source:
                 return expr
             index = expr.indices[self.axis]
-            others = [i for k, i in enumerate(expr.indices) if k != self.axis]
-            block_index = binary("floordiv", index, self.factor)
-            return Load(packed, [block_index, *others, binary("floormod", index, self.factor)])
+            others = list(expr.indices)
+            innermost = [binary("floormod", index, self.factor)]
+            if self.pairs is not None:
+                innermost.append(binary("floormod", others[self.pairs], 2))
+                others[self.pairs] = binary("floordiv", others[self.pairs], 2)
+            del others[self.axis]
+            return Load(packed, [binary("floordiv", index, self.factor), *others, *innermost])
 
         body = map_expressions(func.body, lambda e: rewrite(e, redirect))
         body = simplify_in(body, {})
@@ -377,15 +406,19 @@ class Pack(Step):
         )
 
     def _copy(self, source: Buffer, packed: Buffer) -> Stmt:
-        size = source.shape[self.axis]
         axes = [Var(f"{packed.name}.{k}") for k in range(len(packed.shape))]
-        index = binary("add", binary("mul", axes[0], self.factor), axes[-1])
-        others: list[Expr] = list(axes[1:-1])
-        place = [*others[: self.axis], index, *others[self.axis :]]
+        lane = axes[-1] if self.pairs is None else axes[-2]
+        index = binary("add", binary("mul", axes[0], self.factor), lane)
+        place: list[Expr] = [*axes[1 : len(source.shape)]]
+        place.insert(self.axis, index)
+        if self.pairs is not None:
+            place[self.pairs] = binary("add", binary("mul", place[self.pairs], 2), axes[-1])
         value: Expr = Load(source, place)
+        for dimension, factor in ((self.axis, self.factor), (self.pairs, 2)):
+            if dimension is not None and source.shape[dimension] % factor:
+                inside = place[dimension] < source.shape[dimension]
+                value = select(inside, value, Const(0, value.dtype))
         body: Stmt = Store(packed, tuple(axes), value)
-        if size % self.factor:
-            body = Store(packed, tuple(axes), select(index < size, value, Const(0, value.dtype)))
         for axis, extent in zip(reversed(axes), reversed(packed.shape), strict=True):
             body = For(axis, extent, Kind.SERIAL, body)
         return simplify_in(body, {})

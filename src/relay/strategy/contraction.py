@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from relay import dtypes
 from relay.loop.ir import Buffer, For, Load
-from relay.loop.simplify import linear
 from relay.loop.walk import loads
 from relay.schedule import Schedule
+from relay.strategy.blocks import Blocks, BlockTiling, Shape, choose_blocks
 from relay.strategy.elementwise import (
     PARALLEL_WORK,
     cut_into,
@@ -19,6 +19,7 @@ from relay.strategy.elementwise import (
 )
 from relay.strategy.nests import (
     Nest,
+    consumer_loops,
     depends,
     lanes_of,
     product_operands,
@@ -27,17 +28,20 @@ from relay.strategy.nests import (
     top_nests,
     update_of,
 )
+from relay.strategy.pairs import paired
 from relay.strategy.registers import RegisterTile, look_ahead
 from relay.strategy.rows import RowTiling, gather, parts
-from relay.strategy.tiles import Tile, balanced, choose
+from relay.strategy.tiles import MOST_FAR_ROWS, Tile, balanced, choose
 from relay.target import Target
-from relay.te.expr import Var
 
 #: Operations of a product of one row below which it stays on one core.
 _PARALLEL_WORK_OF_A_ROW = 8 * PARALLEL_WORK
 
 #: How far ahead to look where everything is read once: a few steps of any tile.
 _AHEAD_BYTES = 2048
+
+#: Tiles of rows that go over a panel, at most, where the next one is asked for in each.
+_MOST_TILES_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -92,20 +96,6 @@ def recognize(update: Nest) -> Contraction | None:
     return Contraction(update, a, b, column, rows[-1] if rows else None, blocks)
 
 
-def _consumer_loops(nest: Nest, buffer: Buffer) -> list[For | None]:
-    """For every dimension of `buffer`, the loop of the reading `nest` that steps it by one."""
-    reads = [e for e in loads(nest.store) if e.buffer is buffer]
-    found: list[For | None] = []
-    by_variable = {axis.var: axis for axis in nest.axes}
-    for dimension in range(len(buffer.shape)):
-        steps: set[Var] = set()
-        for read in reads:
-            terms = linear(read.indices[dimension]).terms.values()
-            steps |= {a for a, f in terms if f == 1 and isinstance(a, Var) and a in by_variable}
-        found.append(by_variable[steps.pop()] if len(steps) == 1 else None)
-    return found
-
-
 @dataclass(frozen=True)
 class _Roles:
     """The loops of the reading nest by role (names): see `Contraction`.
@@ -141,7 +131,7 @@ def schedule_contraction(
     """
     update = update_of(schedule.func, buffer)
     work = recognize(update) if update else None
-    if work is None:
+    if work is None or _along_rows(work, constants):
         return False
     reader = _single_reader(schedule, buffer)
     if reader is None or not _can_tile(reader, buffer, work):
@@ -151,6 +141,19 @@ def schedule_contraction(
         assert reader is not None, "the copy of an isolated stage is its one reader"
     _Tiling(schedule, buffer, reader, work, target, constants).run()
     return True
+
+
+def _along_rows(work: Contraction, constants: frozenset[str]) -> bool:
+    """Whether a matrix that is read once, by rows, is multiplied by a vector.
+
+    Every result is then a reduction along a row; vectors of results would need another layout.
+    """
+    operand, axes = work.columns_operand, work.update.axes
+    if work.row is not None or operand.buffer.name in constants:
+        return False
+    if stride(operand, axes[work.column].var) == 1:
+        return False
+    return any(a.extent > 1 and stride(operand, a.var) == 1 for a in work.update.reduced)
 
 
 def _single_reader(schedule: Schedule, buffer: Buffer) -> Nest | None:
@@ -164,7 +167,7 @@ def _single_reader(schedule: Schedule, buffer: Buffer) -> Nest | None:
 
 def _can_tile(reader: Nest, buffer: Buffer, work: Contraction) -> bool:
     """Whether the loops of `reader` step the rows and columns of `buffer` one by one."""
-    steps = _consumer_loops(reader, buffer)
+    steps = consumer_loops(reader, buffer)
     column = steps[work.column]
     if column is None or column.extent < min(8, buffer.shape[work.column]):
         return False
@@ -200,7 +203,11 @@ class _Tiling:
             vectors = extents[self.roles.block]
         else:
             vectors = max(1, -(-column_extent // self.lanes))
-        self.tile = choose(rows, vectors, target)
+        self.far = not self.roles.block and work.rows_operand.buffer.nbytes > target.l2_bytes
+        # Weights that come from afar for a few rows are best read once, by one tile of rows.
+        few = 1 < rows <= MOST_FAR_ROWS and work.columns_operand.buffer.nbytes > target.l2_bytes
+        self.far |= few and not self.roles.block
+        self.tile = choose(rows, vectors, target, far=self.far)
         # A single row does two operations for every weight that it reads: that is over soon.
         least = _PARALLEL_WORK_OF_A_ROW if rows == 1 else PARALLEL_WORK
         self.parallel = work.update.work >= least
@@ -208,14 +215,35 @@ class _Tiling:
             # Only panels can be shared out, and reading them takes the time: equal shares.
             self.tile = Tile(1, balanced(vectors, self.tile.vectors, target.cores))
         self.stream = rows == 1
+        self.pairs = paired(work.update, work.rows_operand, work.columns_operand, target)
         self.registers = RegisterTile(
-            schedule, buffer.name, work.column, work.row, self.lanes, self.stream
+            schedule, buffer.name, work.column, work.row, self.lanes, self.stream, self.pairs
         )
         self.column_extent = column_extent
         self.extents = extents
+        self.blocks = self._choose_blocks()
+        if self.blocks is not None:
+            self.tile = Tile(self.blocks.tile, self.blocks.vectors)
+
+    def _choose_blocks(self) -> Blocks | None:
+        """How to cut a product of two matrices into blocks; None where it is none, or is small."""
+        work, roles = self.work, self.roles
+        steps = [a.extent for a in work.update.reduced if a.extent > 1]
+        others = any(self.extents[n] > 1 for n in (*roles.before, *roles.after))
+        inputs = self.schedule.func.params[: -self.schedule.func.outputs]
+        if not (self.far and self.parallel and roles.row) or others or len(steps) != 1:
+            return None
+        if work.rows_operand.buffer not in inputs or self._packed_dimension() is None:
+            return None
+        if self.pairs is not None or sum(d > 1 for d in self.buffer.shape) != 2:
+            return None
+        size = max(dtypes.itemsize(e.dtype) for e in (work.rows_operand, work.columns_operand))
+        rows = self.extents[roles.row]
+        shape = Shape(rows, self.column_extent, steps[0], size, self.lanes)
+        return choose_blocks(shape, self.target)
 
     def _assign_roles(self) -> tuple[_Roles, int]:
-        work, steps = self.work, _consumer_loops(self.reader, self.buffer)
+        work, steps = self.work, consumer_loops(self.reader, self.buffer)
         column = steps[work.column]
         assert column is not None
         row = steps[work.row] if work.row is not None else None
@@ -258,8 +286,9 @@ class _Tiling:
     def run(self) -> None:
         """Take all steps."""
         roles, schedule = self.roles, self.schedule
-        if not roles.block:
+        if not roles.block or self.pairs is not None:
             self._pack()
+        if not roles.block:
             panels = self._column_parts()
         else:
             panels = parts(self.extents[roles.block], self.tile.vectors)
@@ -267,6 +296,17 @@ class _Tiling:
         if rest:
             schedule.reorder(roles.outer, *rest)
         cuts = cut_into(schedule, roles.outer, [count * size for count, size in panels])
+        if self.blocks is not None and roles.row is not None and self.work.row is not None:
+            BlockTiling(
+                schedule,
+                self.buffer.name,
+                self.work.column,
+                self.work.row,
+                self.lanes,
+                self.blocks,
+                self.target,
+            ).run((*roles.before, *roles.after), roles.row, cuts.pop(0))
+            del panels[0]
         for name, (_, size) in zip(cuts, panels, strict=True):
             self._panels(name, size, name[len(roles.outer) :])
         gather(schedule, self.work.rows_operand.buffer, self.lanes)
@@ -276,7 +316,8 @@ class _Tiling:
         """Bring the columns operand near before it is used, where that takes from afar.
 
         With one row everything is used once, and is brought into the nearest cache a little before.
-        Otherwise the next panel is brought while the rows go over this one.
+        Otherwise the next panel is brought while the rows go over this one, unless these are so
+        many that asking every time costs more than to wait once.
         """
         operand = self.work.columns_operand
         loaded = {e.buffer for e in loads(self.schedule.func.body)}
@@ -290,21 +331,52 @@ class _Tiling:
             ahead = self.roles.block_stride * self.tile.vectors
         else:
             ahead = buffer.strides[0] if packed is not None else 0
-        look_ahead(self.schedule, buffer, ahead, ahead, self.target)
+        used = ahead
+        if self.blocks is not None:
+            used = self.blocks.steps * self.blocks.vectors * self.lanes
+        elif self.far and self._row_tiles() > _MOST_TILES_AHEAD:
+            return
+        look_ahead(self.schedule, buffer, ahead, used, self.target)
+
+    def _row_tiles(self) -> int:
+        """How often a panel is gone over."""
+        roles = self.roles
+        total = -(-self.extents[roles.row] // self.tile.rows) if roles.row else 1
+        for name in roles.after:
+            total *= self.extents[name]
+        return total
 
     def _pack(self) -> None:
         """Copy the columns operand so that the columns of a tile lie together, if that pays."""
         operand, variable = self.work.columns_operand, self.work.update.axes[self.work.column].var
-        inputs = self.schedule.func.params[: -self.schedule.func.outputs]
-        moved = [d for d, index in enumerate(operand.indices) if index is variable]
-        if operand.buffer not in inputs or len(moved) != 1:
+        dimension = self._packed_dimension()
+        if dimension is None:
             return
-        if stride(operand, variable) == 1 and operand.buffer.name not in self.constants:
+        near = stride(operand, variable) == 1 and operand.buffer.name not in self.constants
+        if near and self.blocks is None:
             return
         width = self.tile.vectors * self.lanes
         while width // 2 >= max(self.column_extent, 1):
             width //= 2
-        self.schedule.pack(operand.buffer.name, moved[0], width)
+        if self.roles.block:
+            width = self.column_extent
+        self.schedule.pack(operand.buffer.name, dimension, width, self._paired_dimension())
+
+    def _packed_dimension(self) -> int | None:
+        """The dimension of the columns operand that is cut into panels, if it is an input."""
+        operand, variable = self.work.columns_operand, self.work.update.axes[self.work.column].var
+        inputs = self.schedule.func.params[: -self.schedule.func.outputs]
+        moved = [d for d, index in enumerate(operand.indices) if index is variable]
+        return moved[0] if operand.buffer in inputs and len(moved) == 1 else None
+
+    def _paired_dimension(self) -> int | None:
+        """The dimension of the columns operand that goes in pairs, if one does."""
+        if self.pairs is None:
+            return None
+        update = self.work.update
+        variable = update.axes[len(update.store.indices) + self.pairs].var
+        indices = self.work.columns_operand.indices
+        return next((d for d, index in enumerate(indices) if index is variable), None)
 
     def _column_parts(self) -> list[tuple[int, int]]:
         """The columns as ``(count, columns)``: whole tiles, then powers of two."""
@@ -330,7 +402,8 @@ class _Tiling:
         rows = 1
         if row:
             vectors = size if roles.block else -(-size // self.lanes)
-            rows = choose(schedule.extent(row), vectors, self.target, exact_vectors=True).rows
+            extent = schedule.extent(row)
+            rows = choose(extent, vectors, self.target, exact_vectors=True, far=self.far).rows
         RowTiling(
             schedule=schedule,
             outermost=(*before, panel, *after),

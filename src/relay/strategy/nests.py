@@ -114,6 +114,20 @@ def _through_casts(value: Expr) -> Expr:
     return value
 
 
+def consumer_loops(nest: Nest, buffer: Buffer) -> list[For | None]:
+    """For every dimension of `buffer`, the loop of the reading `nest` that steps it by one."""
+    reads = [e for e in loads(nest.store) if e.buffer is buffer]
+    found: list[For | None] = []
+    by_variable = {axis.var: axis for axis in nest.axes}
+    for dimension in range(len(buffer.shape)):
+        steps: set[Var] = set()
+        for read in reads:
+            terms = linear(read.indices[dimension]).terms.values()
+            steps |= {a for a, f in terms if f == 1 and isinstance(a, Var) and a in by_variable}
+        found.append(by_variable[steps.pop()] if len(steps) == 1 else None)
+    return found
+
+
 def depends(load: Load, variable: Var) -> bool:
     """Whether where `load` reads depends on `variable`."""
     return any(variable in variables(i) for i in load.indices)

@@ -6,6 +6,7 @@ from relay import dtypes
 from relay.loop.ir import Buffer
 from relay.schedule import Schedule
 from relay.strategy.nests import Nest, nests_of
+from relay.strategy.pairs import merge_pairs
 from relay.strategy.rows import TileLoops
 from relay.target import Target
 
@@ -20,6 +21,7 @@ class RegisterTile:
 
     Of the dimensions of the stage, `column` becomes vectors of at most `lanes`, and every step
     along `row` takes one broadcast value. In a `stream` nothing that is loaded is used twice.
+    `pairs` is the position of the reduction loop that goes in pairs: see `relay.strategy.pairs`.
     """
 
     schedule: Schedule
@@ -28,6 +30,7 @@ class RegisterTile:
     row: int | None
     lanes: int
     stream: bool = False
+    pairs: int | None = None
 
     def compute(self, loops: TileLoops) -> None:
         """Compute one tile in registers, where the reader's `loops` use it."""
@@ -35,10 +38,12 @@ class RegisterTile:
         for name in (*loops.rows, *loops.vectors):
             self.schedule.unroll(name)
         self.schedule.vectorize(loops.lanes)
+        if self.pairs is not None:
+            merge_pairs(self.schedule, private, self.pairs)
         for nest in nests_of(self.schedule.func, private):
-            self._tile_nest(nest)
+            self.order(nest)
 
-    def _tile_nest(self, nest: Nest) -> None:
+    def order(self, nest: Nest) -> None:
         """Order, unroll and vectorize one nest (initialisation or update) of a register tile."""
         schedule = self.schedule
         rank = len(nest.store.indices)
@@ -59,13 +64,13 @@ class RegisterTile:
             accumulators = 1
             for name in unrolled:
                 accumulators *= schedule.extent(name)
-            steps = self._unroll_reduction(reduced, accumulators)
+            steps = self.unroll_reduction(reduced, accumulators)
         schedule.reorder(*units, *steps, *unrolled, lanes)
         for name in unrolled:
             schedule.unroll(name)
         schedule.vectorize(lanes)
 
-    def _unroll_reduction(self, reduced: list[str], accumulators: int) -> list[str]:
+    def unroll_reduction(self, reduced: list[str], accumulators: int) -> list[str]:
         """Split a few steps off the innermost reduction loop, to be written out."""
         schedule = self.schedule
         units = [n for n in reduced if schedule.extent(n) == 1]
@@ -74,7 +79,7 @@ class RegisterTile:
             return reduced
         extent = schedule.extent(long[-1])
         most = _MAX_UNROLLED_STREAM if self.stream else _MAX_UNROLLED
-        if len(long) > 1 and extent * accumulators <= 2 * most:
+        if len(long) > 1 and extent * accumulators <= most:
             schedule.unroll(long[-1])
             return [*units, *long]
         for factor in (8, 4, 2):

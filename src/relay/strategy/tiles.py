@@ -11,6 +11,14 @@ _FMA_A_CYCLE = 2.0
 _LOADS_A_CYCLE = 2.0
 _FMA_LATENCY = 4.0
 
+#: Bytes that a core gets in a cycle from its own second-level cache, and the part of the time for
+#: them that arithmetic does not hide.
+OWN_BYTES_A_CYCLE, SEEN = 32.0, 0.1
+
+#: Rows of a tile, at most, that come from afar: those a power of two apart share a set of the
+#: first-level cache.
+MOST_FAR_ROWS = 9
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -36,20 +44,25 @@ def _covered(extent: int, size: int) -> list[tuple[int, int]]:
 
 
 @cache
-def choose(rows: int, vectors: int, target: Target, exact_vectors: bool = False) -> Tile:
+def choose(
+    rows: int, vectors: int, target: Target, exact_vectors: bool = False, far: bool = False
+) -> Tile:
     """The tile that covers `rows` x `vectors` in the fewest cycles on `target`.
 
     A tile leaves registers for its vectors of the second operand and one broadcast value. With
-    `exact_vectors` only its rows are to be chosen.
+    `exact_vectors` only its rows are to be chosen. Where the rows are `far`, not in the core's own
+    cache, few columns are better: every tile of rows takes them from there.
     """
     registers = target.vector_registers
+    most = min(rows, MOST_FAR_ROWS if far else registers)
+    seen = SEEN * target.vector_bytes / OWN_BYTES_A_CYCLE if far else 0.0
     best: tuple[float, int, Tile] | None = None
     for v in range(vectors if exact_vectors else 1, min(vectors, registers) + 1):
-        for r in range(1, min(rows, registers) + 1):
+        for r in range(1, most + 1):
             if r * v + v + 1 > registers:
                 break
             total = sum(
-                count_r * count_v * cycles(size_r, size_v)
+                count_r * count_v * (cycles(size_r, size_v) + seen * size_v)
                 for count_r, size_r in _covered(rows, r)
                 for count_v, size_v in _covered(vectors, v)
             )

@@ -150,6 +150,12 @@ class Access:
         assert result is not None
         return result
 
+    def load_bits(self, buffer: Buffer, first: Linear, dtype: str) -> Value:
+        """The memory from element `first` on, read as one element of `dtype`."""
+        pointer, align = self.address(buffer, first), self.alignment(buffer, first)
+        name = self.builder.emit(f"load {memory_type(dtype)}, ptr {pointer}, align {align}")
+        return self.from_memory(name, dtype, 0)
+
     def _masked_load(self, buffer: Buffer, first: Linear, lanes: int, mask: Value) -> Value:
         b = self.builder
         element = MEMORY[buffer.dtype]
@@ -179,9 +185,9 @@ class Access:
         if all(o == offsets[0] for o in offsets):
             return self._load(buffer, offsets[0], 0)
         low = min(o.const for o in offsets)
-        near = all(o.terms == offsets[0].terms and o.const - low < lanes for o in offsets)
-        if near and max(o.const for o in offsets) - low == lanes - 1:
-            whole = self._load(buffer, Linear(low, offsets[0].terms), lanes)
+        span = max(o.const for o in offsets) - low + 1
+        if span <= lanes and all(o.terms == offsets[0].terms for o in offsets):
+            whole = self._load(buffer, Linear(low, offsets[0].terms), span)
             picks = [o.const - low for o in offsets]
             return whole if picks == list(range(lanes)) else b.shuffle(whole, None, picks)
         loaded: dict[Linear, Value] = {}

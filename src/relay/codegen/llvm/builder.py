@@ -29,6 +29,7 @@ class Module:
         arm = is_aarch64(target.triple)
         self.has_fma = target.has("fma") or arm
         self.has_half = target.has("f16c") or arm
+        self.has_brain = target.multiplies_pairs  # and rounds to bfloat16
         self._declarations: dict[str, str] = {}
         self._functions: dict[str, str] = {}
 
@@ -187,14 +188,15 @@ class FunctionBuilder:
         name = self.pure(f"{op} {a.typed} to {register_type(dtype, a.lanes)}")
         return Value(name, dtype, a.lanes)
 
-    def call(self, name: str, *args: Value, extra: str = "") -> Value:
+    def call(self, name: str, *args: Value, extra: str = "", flags: str = "") -> Value:
         """An overloaded intrinsic of which all arguments and the result have one type."""
         args = tuple(self.align_lanes(*args))
         a = args[0]
         full = f"{name}.{suffix(REGISTER[a.dtype], a.lanes)}"
         self.module.declare(full, a.type, [v.type for v in args] + (["i1"] if extra else []))
         operands = ", ".join(v.typed for v in args) + extra
-        return Value(self.pure(f"call {a.type} @{full}({operands})"), a.dtype, a.lanes)
+        flags = f"{flags} " if flags else ""
+        return Value(self.pure(f"call {flags}{a.type} @{full}({operands})"), a.dtype, a.lanes)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """``a * b + c``, fused where the target has the instruction."""
@@ -240,6 +242,11 @@ class FunctionBuilder:
     def bitcast(self, a: Value, dtype: str) -> Value:
         """The bits of `a` read as `dtype`, which has as many."""
         return self.convert("bitcast", a, dtype)
+
+    def bitcast_lanes(self, a: Value, dtype: str, lanes: int) -> Value:
+        """The bits of the vector `a` read as `lanes` of `dtype`."""
+        full = register_type(dtype, lanes)
+        return Value(self.pure(f"bitcast {a.typed} to {full}"), dtype, lanes)
 
     def freeze(self, a: Value) -> Value:
         """`a`, made some fixed value where it is poison."""

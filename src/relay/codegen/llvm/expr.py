@@ -14,6 +14,8 @@ from relay.codegen.llvm import scalar
 from relay.codegen.llvm.access import Access
 from relay.codegen.llvm.builder import FunctionBuilder
 from relay.codegen.llvm.index import LANE, Linear, Range, decide
+from relay.codegen.llvm.narrow import choose
+from relay.codegen.llvm.transposed import Squares
 from relay.codegen.llvm.types import Value, constant, constant_vector, register_type
 from relay.loop.ir import Buffer, Load
 from relay.support.errors import InternalError
@@ -23,6 +25,9 @@ from relay.te.expr import BOOL, INDEX, Binary, Cast, Compare, Const, Expr, Selec
 Request: TypeAlias = tuple[bool, Expr]
 Result: TypeAlias = Value | Linear | None
 Steps: TypeAlias = Generator[Request, Result, Result]
+
+#: Lanes that are so many elements apart, at most, are picked from vectors that hold them all.
+_MAX_PICKED_STRIDE = 8
 
 _LINEAR = frozenset("add sub mul floordiv floormod min max".split())
 
@@ -45,6 +50,7 @@ class Evaluator:
         self.lane: Var | None = None
         self.lanes = 0
         self.mask: Value | None = None
+        self.squares: Squares | None = None
         self._memo: dict[Request, Result] = {}
         self._added: list[list[Request]] = [[]]
         self._reading: dict[Expr, bool] = {}
@@ -259,7 +265,7 @@ class Evaluator:
             otherwise = yield False, expr.otherwise
             assert isinstance(then, Value)
             assert isinstance(otherwise, Value)
-            return self.builder.select(cond, then, otherwise)
+            return choose(self.builder, cond, then, otherwise)
         if cond.lanes or self.mask is not None:
             return (yield from self._select_masked(expr, cond))
         return (yield from self._select_branch(expr, cond))
@@ -276,7 +282,7 @@ class Evaluator:
                 value = yield False, side
             assert isinstance(value, Value)
             sides.append(value)
-        return b.select(cond, *sides)
+        return choose(b, cond, *sides)
 
     def _select_branch(self, expr: Select, cond: Value) -> Steps:
         """A condition that is the same in all lanes: only one side runs."""
@@ -325,15 +331,32 @@ class Evaluator:
         if not stride:
             return self.access.load(buffer, offset, mask)
         first = offset.without_lane()
-        if stride in (1, -1) or (stride in (2, 3, 4) and mask is None):
+        if mask is None and stride not in (1, -1):
+            found = self._column(expr, first, stride)
+            if found is not None:
+                return found
+        if stride in (1, -1) or (2 <= stride <= _MAX_PICKED_STRIDE and mask is None):
             loaded = self.access.load_strided(buffer, first, stride, self.lanes, mask)
-            if expr.ahead:  # after the load, so that both stay together
-                self.access.prefetch(buffer, first, self._ahead(first, expr.ahead), expr.ahead)
+            self.look_ahead(expr, first)  # after the load, so that both stay together
             return loaded
         if mask is None:
             lanes = [first + Linear(stride * lane) for lane in range(self.lanes)]
             return self.access.load_lanes(buffer, lanes)
         return self._masked_gather(expr, [self.vector_index(form) for form in forms])
+
+    def _column(self, load: Load, first: Linear, stride: int) -> Value | None:
+        """What `load` reads where that is a column of a square that is read as a whole."""
+        if self.squares is None:
+            return None
+        iteration = self.vars[self.squares.variable]
+        assert isinstance(iteration, int), "the loop of squares is written out"
+        return self.squares.column(load, first, stride, iteration)
+
+    def look_ahead(self, load: Load, first: Linear) -> None:
+        """Bring near what `load`, from the place `first` on, looks ahead to."""
+        if load.ahead:
+            ahead = self._ahead(first, load.ahead)
+            self.access.prefetch(load.buffer, first, ahead, load.ahead)
 
     def _ahead(self, form: Linear, places: int) -> Linear:
         """The distance to what a load looks ahead to.

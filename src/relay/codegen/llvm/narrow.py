@@ -1,11 +1,12 @@
 """Conversions of ``float16`` and ``bfloat16``, which are computed in ``float32``.
 
-By instructions where the target has them, else on the bits, with the same results: LLVM would call
-functions of a compiler's runtime library, which this process need not have.
+By instructions where the target has them, else on the bits, with the same results (but that the
+instruction for ``bfloat16`` takes denormals for zero): LLVM would call functions of a compiler's
+runtime library, which this process need not have.
 """
 
 from relay.codegen.llvm.builder import FunctionBuilder
-from relay.codegen.llvm.types import Value, constant
+from relay.codegen.llvm.types import Value, constant, register_type, vector
 
 NARROW = ("float16", "bfloat16")
 
@@ -26,12 +27,43 @@ def narrow(b: FunctionBuilder, x: Value, dtype: str) -> Value:
         return constant(x.const, dtype)
     if dtype == "float16":
         return b.convert("fptrunc", x, dtype) if b.module.has_half else _narrow_half(b, x)
+    if b.module.has_brain:
+        brain = vector("bfloat", x.lanes)
+        rounded = b.pure(f"fptrunc {x.typed} to {brain}")
+        bits = register_type(dtype, x.lanes)
+        return Value(b.pure(f"bitcast {brain} {rounded} to {bits}"), dtype, x.lanes)
+    return _narrow_brain(b, x)
+
+
+def operand(b: FunctionBuilder, x: Value) -> Value:
+    """`x` in ``float32``, as an operand of arithmetic: not rounded where arithmetic made it."""
+    if x.dtype not in NARROW:
+        return x
+    return x.wide or widen(b, x)
+
+
+def result(b: FunctionBuilder, x: Value, dtype: str) -> Value:
+    """The ``float32`` result `x` of arithmetic on `dtype`, rounded where it is not an operand."""
+    rounded = narrow(b, x, dtype)
+    return Value(rounded.text, dtype, rounded.lanes, rounded.const, x)
+
+
+def choose(b: FunctionBuilder, cond: Value, then: Value, otherwise: Value) -> Value:
+    """`then` where `cond`, else `otherwise`: not rounded where one of them is not."""
+    chosen = b.select(cond, then, otherwise)
+    if cond.const is None and (then.wide or otherwise.wide):
+        chosen.wide = b.select(cond, operand(b, then), operand(b, otherwise))
+    return chosen
+
+
+def _narrow_brain(b: FunctionBuilder, x: Value) -> Value:
+    """Half of the last bit kept is added, and a little less where that bit is even."""
     bits = b.bitcast(x, "uint32")
     odd = _bits(b, "and", _bits(b, "lshr", bits, 16), 1)
     rounded = b.instruction("add", _bits(b, "add", bits, 0x7FFF), odd)
     is_nan = b.instruction("fcmp uno", x, x, "bool")
     chosen = b.select(is_nan, _bits(b, "or", bits, 0x400000), rounded)
-    return b.convert("trunc", _bits(b, "lshr", chosen, 16), dtype)
+    return b.convert("trunc", _bits(b, "lshr", chosen, 16), "bfloat16")
 
 
 def _bits(b: FunctionBuilder, op: str, x: Value, y: int) -> Value:

@@ -1,6 +1,7 @@
 """What each operation is in LLVM: unary, binary and compare operations on scalars and vectors.
 
-``float16`` and ``bfloat16`` are computed in ``float32`` and rounded after every operation.
+``float16`` and ``bfloat16`` are computed in ``float32`` and rounded where they are stored, compared
+or converted, not between the operations of one expression.
 Integer division never traps: by zero it gives an unspecified value, and the smallest integer
 divided by -1 wraps around.
 """
@@ -12,7 +13,7 @@ import numpy as np
 from relay import dtypes
 from relay.codegen.llvm import math
 from relay.codegen.llvm.builder import FunctionBuilder
-from relay.codegen.llvm.narrow import NARROW, narrow, widen
+from relay.codegen.llvm.narrow import NARROW, narrow, operand, result, widen
 from relay.codegen.llvm.types import Value, constant
 from relay.support.errors import InternalError
 
@@ -104,7 +105,10 @@ def binary(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
     """``x op y`` for values of one data type."""
     dtype = x.dtype
     if dtype in NARROW:
-        return narrow(b, binary(b, op, widen(b, x), widen(b, y)), dtype)
+        if op == "div" and y.const and 2.0**-100 < abs(y.const) < 2.0**100:
+            # Half of what divides in float32 would be lost to rounding anyway.
+            op, y = "mul", constant(1 / y.const, "float32")
+        return result(b, binary(b, op, operand(b, x), operand(b, y)), dtype)
     if dtype == "bool":
         return _logic(b, op, x, y)
     if dtypes.is_float(dtype):
@@ -143,19 +147,18 @@ def _float_binary(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
 
 
 def float_extremum(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
-    """Minimum or maximum; NaN where either is NaN.
+    """Minimum or maximum; NaN where either is NaN; of two zeros any.
 
-    ``select(x > y, x, y)`` is one machine instruction and gives `y` where either is NaN. So a
-    constant goes first, and otherwise a NaN in `x` needs one more select.
+    ``select(x > y, x, y)`` is one machine instruction and gives `y` where either is NaN: that will
+    do where `x` is a constant.
     """
     if y.const is not None:
         x, y = y, x
-    order = "fcmp ogt" if op == "max" else "fcmp olt"
     x, y = b.align_lanes(x, y) if x.lanes != y.lanes else (x, y)
-    chosen = b.select(b.instruction(order, x, y, "bool"), x, y)
-    if x.const is not None or x.text.startswith("<"):
-        return chosen
-    return b.select(b.instruction("fcmp uno", x, x, "bool"), x, chosen)
+    if x.const is None and not x.text.startswith("<"):
+        return b.call("llvm.maximum" if op == "max" else "llvm.minimum", x, y, flags="nsz")
+    order = "fcmp ogt" if op == "max" else "fcmp olt"
+    return b.select(b.instruction(order, x, y, "bool"), x, y)
 
 
 def _integer_binary(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
@@ -233,7 +236,7 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     if op == "bitnot":
         return b.instruction("xor", x, constant(-1, x.dtype))
     if x.dtype in NARROW:
-        return narrow(b, unary(b, op, widen(b, x)), x.dtype)
+        return result(b, unary(b, op, operand(b, x)), x.dtype)
     if dtypes.is_float(x.dtype):
         return _float_unary(b, op, x)
     return _integer_unary(b, op, x)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from relay import dtypes
-from relay.codegen.llvm import scalar
+from relay.codegen.llvm import pairs, scalar
 from relay.codegen.llvm.builder import FunctionBuilder
 from relay.codegen.llvm.expr import Evaluator, is_float_product
 from relay.codegen.llvm.index import Linear
+from relay.codegen.llvm.transposed import Squares
 from relay.codegen.llvm.types import MEMORY, Value
 from relay.loop.ir import ALIGNMENT, Allocate, Block, Buffer, For, If, Kind, Stmt, Store
 from relay.support.errors import InternalError
@@ -47,10 +48,12 @@ class StatementWriter:
             with self.evaluator.vectorized(loop.var, loop.extent):
                 self.write(loop.body)
         elif loop.kind is Kind.UNROLLED or loop.extent <= 1:
+            self.evaluator.squares = Squares.of(self.evaluator.access, loop)
             for index in range(loop.extent):
                 self.evaluator.vars[loop.var] = index
                 self.write(loop.body)
             self.evaluator.vars.pop(loop.var, None)
+            self.evaluator.squares = None
         else:
             self.loop(loop, "0", str(loop.extent))
 
@@ -161,6 +164,9 @@ class StatementWriter:
         evaluator = self.evaluator
         if store.reduce is None:
             return evaluator.value(store.value)
+        factors = pairs.pairs_of(store)
+        if factors is not None:
+            return pairs.update(evaluator, *factors, old)
         if store.reduce == "sum" and is_float_product(store.value):
             if dtypes.bits(store.value.dtype) >= 32:
                 assert isinstance(store.value, Binary)

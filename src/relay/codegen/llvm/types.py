@@ -87,15 +87,26 @@ def bfloat16_bits(value: float) -> int:
 
 @final
 class Value:
-    """An LLVM value: its text, its data type, its lanes; `const` where it is a known scalar."""
+    """An LLVM value: its text, its data type, its lanes; `const` where it is a known scalar.
 
-    __slots__ = ("const", "dtype", "lanes", "text")
+    `wide` is the ``float32`` that a ``float16`` or ``bfloat16`` was rounded from by arithmetic.
+    """
 
-    def __init__(self, text: str, dtype: str, lanes: int = 0, const: Number | None = None) -> None:
+    __slots__ = ("const", "dtype", "lanes", "text", "wide")
+
+    def __init__(
+        self,
+        text: str,
+        dtype: str,
+        lanes: int = 0,
+        const: Number | None = None,
+        wide: "Value | None" = None,
+    ) -> None:
         self.text = text
         self.dtype = dtype
         self.lanes = lanes
         self.const = const
+        self.wide = wide
 
     @property
     def type(self) -> str:
