@@ -138,6 +138,11 @@ def _network(x: Expr) -> Expr:
     return nn.softmax(nn.dense(x, _weights(10, 32)))
 
 
+def _attention(query: Expr, key: Expr, value: Expr) -> Expr:
+    scores = nn.batch_matmul(query, key) * relay.const(np.float32(0.25))
+    return nn.batch_matmul(nn.softmax(scores), value, transpose_b=False)
+
+
 def programs() -> dict[str, Program]:
     """All programs by name."""
     moderate = np.abs(_numbers(3, 37)) * 3 + np.float32(0.01)
@@ -153,6 +158,13 @@ def programs() -> dict[str, Program]:
         ),
         "batch_matmul": _program(
             nn.batch_matmul, _numbers(3, 9, 17), _numbers(3, 21, 17), kernel="batch_matmul"
+        ),
+        "attention": _program(
+            _attention,
+            _numbers(3, 9, 17),
+            _numbers(3, 21, 17),
+            _numbers(3, 21, 10),
+            kernel="attention",
         ),
         "softmax": _program(nn.softmax, _numbers(9, 37), kernel="softmax"),
         "layer norm": _program(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 import relay.loop
-from relay import te
+from relay import dtypes, te
 from relay.codegen.llvm.jit import run_func
 from relay.loop import nest
 from relay.loop.ir import Func
@@ -66,7 +66,11 @@ def aligned(array: Array) -> Array:
 def compiled(func: Func, arrays: Sequence[Array]) -> list[Array]:
     """The outputs of `func`, compiled for this machine."""
     split = len(func.params) - func.outputs
-    scratch = [np.full(b.shape, np.nan, b.dtype) for b in (*func.params[split:], *func.workspaces)]
+    unset = {"bfloat16": 0x7FC0}
+    scratch = [
+        np.full(b.shape, unset.get(b.dtype, np.nan), dtypes.to_numpy(b.dtype))
+        for b in (*func.params[split:], *func.workspaces)
+    ]
     given = [a.reshape(b.shape) for a, b in zip(arrays, func.params, strict=False)]
     places = [aligned(a) for a in (*given, *scratch)]
     run_func(func, places)

@@ -65,6 +65,20 @@ def main() -> None:
         eighth,
         3,
     )
+    show(
+        "ATAN  (atan(t) - t) / t^3 in t^2",
+        removable(lambda z: (mp.atan(root(z)) - root(z)) / root(z) ** 3, "-1/3"),
+        mp.mpf(0),
+        mp.mpf(1),
+        9,
+    )
+    show(
+        "ASIN  (asin(s) - s) / s^3 in s^2",
+        removable(lambda z: (mp.asin(root(z)) - root(z)) / root(z) ** 3, "1/6"),
+        mp.mpf(0),
+        mp.mpf("0.25"),
+        5,
+    )
     for degree in (8, 9, 10, 11, 12):
         show(
             f"ERF  -log(erfc(x)) / x, degree {degree}",

@@ -1,10 +1,23 @@
 """`AlterOpLayout`: blocked convolutions, and regions that follow them."""
 
+import numpy as np
 import pytest
 
-from pass_helpers import add, chain, multiply, names, positive, run_pass, tensor, weights
+import relay
+from pass_helpers import (
+    add,
+    chain,
+    evaluate,
+    multiply,
+    names,
+    positive,
+    random_arguments,
+    run_pass,
+    tensor,
+    weights,
+)
 from relay.ir import IRModule
-from relay.ir.expr import Expr, Let, Tuple, TupleGetItem, Var, const
+from relay.ir.expr import Expr, Function, Let, Tuple, TupleGetItem, Var, const
 from relay.ir.types import Any, TensorType
 from relay.ir.visit import post_order
 from relay.transform.alter_op_layout import AlterOpLayout, channel_block
@@ -18,6 +31,13 @@ ALTER = AlterOpLayout(vector_lanes=8)
 def conv(x: Expr, outputs: int = 16, size: int = 3, groups: int = 1, **attrs: object) -> Expr:
     kernel = weights(outputs, x.checked_type.shape[1] // groups, size, size)
     return make("nn.conv2d", x, kernel, padding=size // 2, groups=groups, **attrs)
+
+
+def line(x: Expr, inputs: int, **attrs: object) -> Expr:
+    """The rows of an image as one line, convolved."""
+    return make(
+        "nn.conv1d", make("reshape", x, newshape=(1, 16, 36)), weights(16, inputs, 3), **attrs
+    )
 
 
 def altered(body: Expr) -> list[str]:
@@ -58,14 +78,75 @@ def test_depthwise():
 
 
 @pytest.mark.parametrize(
+    ("outputs", "groups", "data_layout", "kernel_layout", "out_layout"),
+    [(16, 2, "NCHW8c", "OIHW8i8o", "NCHW8c"), (16, 4, "NCHW4c", "OIHW4i4o", "NCHW4c"),
+     (80, 2, "NCHW8c", "OIHW8i8o", "NCHW8c")],
+)  # fmt: skip
+def test_groups(outputs, groups, data_layout, kernel_layout, out_layout):
+    """Blocks lie within a group."""
+    body = run_pass(ALTER, conv(X, outputs, groups=groups))
+    (call,) = (n for n in post_order(body) if is_call_of(n, "nn.contrib_conv2d_NCHWc"))
+    found = [attribute(call, f"{n}_layout") for n in ("data", "kernel", "out")]
+    assert found == [data_layout, kernel_layout, out_layout]
+
+
+def test_volumes():
+    x = tensor("x", 1, 16, 3, 4, 4)
+    y = make("nn.conv3d", chain(make("nn.conv3d", x, weights(8, 16, 3, 3, 3)), "nn.relu"),
+             weights(16, 8, 1, 1, 1))  # fmt: skip
+    assert altered(y) == ["layout_transform", "nn.conv3d", "nn.relu", "nn.conv3d",
+                          "layout_transform"]  # fmt: skip
+
+
+@pytest.mark.parametrize("attrs", [{"strides": 2}, {"groups": 2}])
+def test_lines_that_are_no_long_vectors(attrs):
+    body = run_pass(ALTER, line(X, 16 // attrs.get("groups", 1), **attrs))
+    (call,) = (n for n in post_order(body) if is_call_of(n, "nn.conv1d"))
+    assert attribute(call, "data_layout") == "NCW8c"
+
+
+def volume(groups: int, **attrs: object) -> Expr:
+    x = tensor("x", 1, 32, 3, 5, 4)
+    return make("nn.conv3d", x, weights(32, 32 // groups, 2, 3, 3), groups=groups, **attrs)
+
+
+@pytest.mark.parametrize(
     "body",
     [
-        conv(X, groups=4),
+        conv(tensor("x", 1, 96, 9, 8), 96, 5, groups=2),
+        conv(tensor("x", 2, 48, 9, 8), 80, groups=2, strides=2),
+        conv(tensor("x", 1, 64, 7, 7), 64, groups=8),
+        volume(1, padding=1, strides=2),
+        volume(2),
+        volume(32, padding=1),
+        line(tensor("x", 1, 16, 6, 6), 8, groups=2),
+        make("nn.relu", line(tensor("x", 1, 16, 6, 6), 16, strides=2)),
+    ],
+)
+def test_compiled(body):
+    """What runs, for this machine, gives what the program says."""
+    (x,) = (n for n in post_order(body) if isinstance(n, Var))
+    function = Function([x], body)
+    (data,) = random_arguments(function)
+    module = relay.build(IRModule.from_expr(function))["default"](relay.cpu(0))
+    module.set_input("x", data)
+    module.run()
+    np.testing.assert_allclose(
+        module.get_output(0).numpy(), evaluate(function, [data]), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        conv(X, groups=8),
+        line(X, 16),
+        line(X, 1, strides=2, groups=16),
         conv(X, outputs=3),
         make("nn.conv2d", X, weights(3, 3, 6, 8), data_layout="NHWC", kernel_layout="HWIO"),
         chain(X, "nn.relu", "nn.softmax"),
     ],
-    ids=["grouped", "few-outputs", "nhwc", "no-convolution"],
+    ids=["narrow-groups", "line", "line-depthwise", "few-outputs", "nhwc", "no-convolution"],
 )
 def test_left_alone(body):
     assert run_pass(ALTER, body) is body

@@ -85,6 +85,12 @@ def _matmul(call: Call) -> int:
     return math.prod(_shape(call)) * _shape(call.args[0])[-2 if transposed else -1]
 
 
+def _attention(call: Call) -> int:
+    """Both products: of queries with keys, and of their weights with values."""
+    query, key, value = (_shape(argument) for argument in call.args[:3])
+    return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
 _MACS: Final[dict[str, Callable[[Call], int]]] = {
     "nn.conv1d": _convolution,
     "nn.conv2d": _convolution,
@@ -95,6 +101,7 @@ _MACS: Final[dict[str, Callable[[Call], int]]] = {
     "nn.contrib_conv2d_NCHWc": _convolution,
     "nn.contrib_depthwise_conv2d_NCHWc": _convolution,
     "nn.contrib_conv2d_winograd_without_weight_transform": _convolution,
+    "nn.contrib_attention": _attention,
     "nn.dense": _dense,
     "nn.matmul": _matmul,
     "nn.batch_matmul": _matmul,

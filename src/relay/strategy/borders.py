@@ -4,7 +4,9 @@ A padded copy ``select(1 <= h and h < 57, x[h - 1], 0)`` becomes a first row, th
 a last row; only they differ, and none of them has a condition left.
 """
 
-from relay.loop.ir import Kind
+from collections.abc import Sequence
+
+from relay.loop.ir import For, Kind
 from relay.loop.simplify import linear
 from relay.schedule import Schedule
 from relay.strategy.nests import Nest, nests_of
@@ -33,9 +35,9 @@ def _change(condition: Expr) -> tuple[Var, int] | None:
     return atom, at + (after if factor > 0 else 1 - after)
 
 
-def _cut(nest: Nest) -> tuple[str, int] | None:
-    """A loop of `nest` and where to cut it; None where nothing is left to decide."""
-    extents = {a.var: a.extent for a in nest.axes if a.kind is Kind.SERIAL}
+def next_cut(nest: Nest, axes: Sequence[For]) -> tuple[str, int] | None:
+    """One of the serial `axes` of `nest` and where to cut it; None where all is decided."""
+    extents = {a.var: a.extent for a in axes if a.kind is Kind.SERIAL}
     for select in post_order(nest.store.value):
         if isinstance(select, Select):
             for condition in post_order(select.cond):
@@ -48,7 +50,7 @@ def _cut(nest: Nest) -> tuple[str, int] | None:
 def peel(schedule: Schedule, buffer: str) -> None:
     """Cut the serial loops that write `buffer` wherever a condition on them changes."""
     for _ in range(_MAX_CUTS):
-        cuts = (_cut(nest) for nest in nests_of(schedule.func, buffer))
+        cuts = (next_cut(nest, nest.axes) for nest in nests_of(schedule.func, buffer))
         found = next((c for c in cuts if c is not None), None)
         if found is None:
             return

@@ -7,6 +7,7 @@ is kept near, and its reductions have vectors of partial results.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from relay.loop.ir import Buffer, For, Stmt, Store
 from relay.loop.walk import children, loads
@@ -23,6 +24,7 @@ from relay.strategy.nests import (
     MAX_PRIVATE_BYTES,
     Nest,
     allocations,
+    depends,
     lanes_of,
     nests_in,
     stride,
@@ -32,9 +34,14 @@ from relay.strategy.rows import RowTiling, TileLoops, gather
 from relay.strategy.tiles import choose
 from relay.support.errors import ScheduleError
 from relay.target import Target
+from relay.te.expr import Expr, Var
 
 #: Rows whose results are computed together, at most: enough to hide the latency of adding.
 _MAX_ROWS = 14
+
+
+#: Elements between neighbouring results, at most, where vectors of them are picked as they are.
+_MAX_STEP = 4
 
 
 def contiguous_reduction(update: Nest) -> bool:
@@ -49,12 +56,93 @@ def contiguous_reduction(update: Nest) -> bool:
     return not spatial
 
 
+def _short_rows(update: Nest, final: Nest, lanes: int) -> bool:
+    """Whether few neighbours are reduced, into results that `final` takes one after the other.
+
+    Vectors of results are better then than partial results: windows, and rows of few elements.
+    """
+    axes = [a for a in final.axes if a.extent > 1]
+    spatial = [a for a in update.spatial if a.extent > 1]
+    if not axes or not spatial or spatial[-1].extent != axes[-1].extent:
+        return False
+    if not all(
+        depends(e, axes[-1].var) for e in loads(final.store) if e.buffer is update.store.buffer
+    ):
+        return False
+    runs = [
+        axis.extent
+        for load in loads(update.store)
+        for axis in update.reduced
+        if axis.extent > 1 and stride(load, axis.var) == 1
+    ]
+    return max(runs, default=0) < 2 * lanes <= 4 * spatial[-1].extent
+
+
+def collapse_nests(schedule: Schedule) -> None:
+    """Make one loop of neighbouring loops of reductions, in all nests at once, where it is legal.
+
+    The rows that are reduced, or the vectors of results, become longer by that.
+    """
+    done = False
+    while not done:
+        done = True
+        for nest in _pending(schedule):
+            for outer, inner in zip(reversed(nest.axes[:-1]), reversed(nest.axes[1:]), strict=True):
+                also = _collapsed_with(schedule, outer, inner)
+                if also is None:
+                    continue
+                try:
+                    schedule.collapse(outer.var.name, inner.var.name, also)
+                except ScheduleError:
+                    continue
+                done = False
+                break
+            if not done:
+                break
+
+
+def _collapsed_with(
+    schedule: Schedule, outer: For, inner: For
+) -> tuple[tuple[str, str], ...] | None:
+    """The pairs of loops in other nests that must collapse together with `outer` over `inner`.
+
+    None where some nest does not run over the same two dimensions by two such loops.
+    """
+    nests = [n for n in top_nests(schedule.func) if n.axes]
+    pairs = [(outer.var, inner.var)]
+    for first, second in pairs:
+        nest = next(n for n in nests if any(a.var is first for a in n.axes))
+        for buffer, indices in _accesses(nest):
+            if first not in indices:
+                continue
+            d = indices.index(first)
+            if indices[d + 1 : d + 2] != (second,):
+                return None
+            for other in nests:
+                around = {a.var: b.var for a, b in pairwise(other.axes)}
+                for used, place in _accesses(other):
+                    if used is not buffer:
+                        continue
+                    a, b = place[d], place[d + 1]
+                    if not isinstance(a, Var) or around.get(a) is not b or not isinstance(b, Var):
+                        return None
+                    if (a, b) not in pairs:
+                        pairs.append((a, b))
+    return tuple((a.name, b.name) for a, b in pairs[1:])
+
+
+def _accesses(nest: Nest) -> list[tuple[Buffer, tuple[Expr, ...]]]:
+    found = [(e.buffer, e.indices) for e in loads(nest.store)]
+    return [(nest.store.buffer, nest.store.indices), *found]
+
+
 def schedule_reductions(schedule: Schedule, target: Target) -> None:
     """Schedule all reductions that are left, together with the nests that read them.
 
     The last reader with all that it needs makes the best kernel; where that would compute something
     twice, an earlier one is tried, and in the end each reduction alone.
     """
+    collapse_nests(schedule)
     while pending := _pending(schedule):
         finals = reversed(_readers(schedule))
         if not any(_keep(schedule, f, _stages_above(schedule, f), target) for f in finals):
@@ -123,7 +211,10 @@ def _keep(schedule: Schedule, final: Nest, stages: Sequence[Buffer], target: Tar
     """Compute `stages` (last one first) where `final` reads them, if nothing is reduced twice."""
     if not any(e.buffer in stages for e in loads(final.store)):
         return False
-    if any(contiguous_reduction(n) for n in _pending(schedule) if n.store.buffer in stages):
+    pending = [n for n in _pending(schedule) if n.store.buffer in stages]
+    if any(
+        contiguous_reduction(n) and not _short_rows(n, final, lanes_of(n, target)) for n in pending
+    ):
         return _keep_rows(schedule, final, stages, target)
     for inside in range(len(_long_axes(schedule, final))):
         trial = Schedule(schedule.func)
@@ -240,6 +331,7 @@ def _keep_vectors(
     row = names[-2] if len(names) > 1 and not inside else None
     outer = [n for n in final.names if n not in (innermost, row, *whole)]
     sources = _sources(schedule, above)
+    updates = [n for n in _pending(schedule) if n.store.buffer in above]
     stages = [b.name for b in above if b not in sources]
     if len(final.names) > 1:
         schedule.reorder(innermost, *units, *(n for n in names[:-1]))
@@ -249,7 +341,7 @@ def _keep_vectors(
         blocks, lane = schedule.split(name, min(size, lanes))
         rows = f"{row}{mark}" if row else None
         count = 1
-        if rows:
+        if rows and not any(_across(n) for n in updates):
             count = choose(min(schedule.extent(rows), _MAX_ROWS), 1, target).rows
 
         def body(loops: TileLoops) -> None:
@@ -282,12 +374,29 @@ def _sources(schedule: Schedule, stages: Sequence[Buffer]) -> list[Buffer]:
     return [b for b in stages if b not in reduced]
 
 
+def _across(update: Nest) -> str | None:
+    """The loop over neighbours that are reduced, where neighbouring results are far apart."""
+    spatial = [a for a in update.spatial if a.extent > 1]
+    if not spatial:
+        return None
+    for load in loads(update.store):
+        step = stride(load, spatial[-1].var)
+        for axis in update.reduced:
+            if axis.extent > 1 and stride(load, axis.var) == 1 and step and step > _MAX_STEP:
+                return axis.var.name
+    return None
+
+
 def _vector_results(schedule: Schedule, nest: Nest, lanes: int) -> None:
     """Order a nest of a tile: reductions, then rows (few: written out), then vectors of results."""
     spatial = [a.var.name for a in nest.spatial if schedule.extent(a.var.name) > 1]
     if not spatial:
         return
     rest = [n for n in nest.names if n not in spatial]
+    across = _across(nest)
+    if across is not None:
+        _turned_results(schedule, [n for n in rest if n != across], across, spatial, lanes)
+        return
     schedule.reorder(*rest, *spatial)
     written_out = 1
     for name in reversed(spatial[:-1]):
@@ -296,3 +405,21 @@ def _vector_results(schedule: Schedule, nest: Nest, lanes: int) -> None:
             break
         schedule.unroll(name)
     vectorize_in_pieces(schedule, spatial[-1], lanes)
+
+
+#: Elements of a row that are turned at once, at most: registers hold so many vectors.
+_MAX_TURNED = 16
+
+
+def _turned_results(
+    schedule: Schedule, rest: Sequence[str], across: str, spatial: Sequence[str], lanes: int
+) -> None:
+    """Vectors of results whose elements, a row each, are loaded by rows and turned in registers."""
+    *outer, last = spatial
+    schedule.reorder(*rest, *outer, across, last)
+    size = min(_MAX_TURNED, lanes)
+    parts = pieces(schedule.extent(across), size)
+    for name, count in zip(cut_into(schedule, across, parts), parts, strict=True):
+        step = schedule.split(name, size)[1] if count > size else name
+        schedule.unroll(step)
+        vectorize_in_pieces(schedule, f"{last}{name[len(across) :]}", lanes)

@@ -30,6 +30,7 @@ from relay.transform.compiler_functions import (
 from relay.transform.convert_layout import ConvertLayout, LayoutConfig
 from relay.transform.cps import ToCPS, to_cps, un_cps
 from relay.transform.dead_code import DeadCodeElimination
+from relay.transform.decompose_transposed_conv import DecomposeTransposedConv
 from relay.transform.defunctionalization import Defunctionalization
 from relay.transform.defuse_ops import DefuseOps
 from relay.transform.div_to_mul import DivToMul
@@ -88,6 +89,7 @@ from relay.transform.to_a_normal_form import ToANormalForm, ToANormalFormExpr
 from relay.transform.to_basic_block_normal_form import ToBasicBlockNormalForm
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 from relay.transform.to_mixed_precision import ToMixedPrecision
+from relay.transform.use_attention import UseAttention
 from relay.transform.use_winograd import UseWinograd
 from relay.transform.user_passes import function_pass, module_pass
 
@@ -106,6 +108,7 @@ __all__ = [
     "CombineParallelDense",
     "ConvertLayout",
     "DeadCodeElimination",
+    "DecomposeTransposedConv",
     "Defunctionalization",
     "DefuseOps",
     "DivToMul",
@@ -166,6 +169,7 @@ __all__ = [
     "ToCPS",
     "ToGraphNormalForm",
     "ToMixedPrecision",
+    "UseAttention",
     "UseWinograd",
     "VerifyInstrument",
     "build_config",

@@ -13,9 +13,11 @@ from typing import Final
 
 from relay.analysis.post_dominators import OUTSIDE, Edge, PostDominator, immediate_post_dominators
 from relay.ir.expr import Call, Constant, Expr, Tuple
+from relay.ir.layout import Layout
 from relay.ir.op import Operator, Pattern
 from relay.ir.types import TensorType, Type
 from relay.ir.visit import post_order
+from relay.op.nn.layout import LayoutTransform
 from relay.transform.calls import declaration, is_operator_call, operator_name
 
 VIEWS: Final = frozenset(
@@ -36,6 +38,10 @@ both have the same number of elements."""
 
 READS_ONCE: Final = PERMUTATIONS | {"concatenate", "stack", "nn.pad"}
 """Operators that read every element of their arguments at most once, however large the result."""
+
+COPYING: Final = {"nn.contrib_attention": 3}
+"""Anchors that copy so many of their first operands into an order of their own before they use
+them, reading each element once."""
 
 COSTLY: Final = frozenset(
     {
@@ -84,6 +90,14 @@ def edge_pattern(operator: Operator, argument: Type, result: Type) -> Pattern:
     return operator.pattern
 
 
+def _transposes(call: Call) -> bool:
+    """Whether `call` changes which axis is contiguous: a copy of squares does that far faster."""
+    if not isinstance(call.attrs, LayoutTransform) or not isinstance(call.checked_type, TensorType):
+        return False
+    source, target = Layout(call.attrs.src_layout), Layout(call.attrs.dst_layout)
+    return source.axes[-1].letter != target.axes[-1].letter and call.checked_type.shape[-1] != 1
+
+
 @dataclass
 class Group:
     """A set of calls, as a union-find node at the call that its results leave by.
@@ -128,6 +142,10 @@ PERMUTED: Final = PathRule(Pattern.INJECTIVE, Pattern.INJECTIVE)
 """After an anchor that only a permutation uses: that permutation."""
 
 
+INTO_COPY: Final = PathRule(Pattern.INJECTIVE, Pattern.OUT_ELEMWISE_FUSABLE)
+"""Injective calls join an anchor that brings its operands into an order of its own anyway."""
+
+
 class Grouping:
     """The operator calls of an expression in groups. `calls[i]` is in the group `root(i)`."""
 
@@ -156,12 +174,13 @@ class Grouping:
         for node in self.order:
             inside = self.index.get(node, OUTSIDE)
             used = operands(node) if isinstance(node, Call) and inside >= 0 else node.children()
-            for operand in used:
+            copied = COPYING.get(operator_name(node), len(used))
+            for position, operand in enumerate(used):
                 source = self.index.get(operand)
                 if source is None:
                     continue
                 pattern = Pattern.OPAQUE
-                if isinstance(node, Call) and inside >= 0:
+                if isinstance(node, Call) and inside >= 0 and position < copied:
                     pattern = edge_pattern(
                         declaration(node), operand.checked_type, node.checked_type
                     )
@@ -182,6 +201,10 @@ class Grouping:
         if group.pattern == Pattern.OUT_ELEMWISE_FUSABLE:
             if phase == 0:
                 self._visit_anchor(index, dominator)
+        elif operator_name(self.calls[sink]) in COPYING and group.pattern <= Pattern.INJECTIVE:
+            copied = phase == 1 and dominator.weight <= Pattern.OUT_ELEMWISE_FUSABLE
+            if copied and not self._repeats_work(index, sink):
+                self._fuse(index, sink, INTO_COPY)
         elif group.pattern <= Pattern.BROADCAST:
             if dominator.weight <= Pattern.COMM_REDUCE and not self._repeats_work(index, sink):
                 self._fuse(index, sink, AFTER_BROADCAST)
@@ -202,6 +225,7 @@ class Grouping:
         size = elements(call.checked_type)
         return (
             operator_name(call) in PERMUTATIONS
+            and not _transposes(call)
             and size is not None
             and size == elements(call.args[0].checked_type)
         )

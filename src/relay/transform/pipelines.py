@@ -12,6 +12,7 @@ from relay.transform.base import Pass, Sequential
 from relay.transform.canonicalize_ops import CanonicalizeOps
 from relay.transform.common_subexpr import EliminateCommonSubexpr
 from relay.transform.dead_code import DeadCodeElimination
+from relay.transform.decompose_transposed_conv import DecomposeTransposedConv
 from relay.transform.fold_constant import FoldConstant
 from relay.transform.fold_scale_axis import BackwardFoldScaleAxis, ForwardFoldScaleAxis
 from relay.transform.fuse_ops import FuseOps
@@ -24,6 +25,7 @@ from relay.transform.simplify_inference import SimplifyInference
 from relay.transform.sink_views import SinkViews
 from relay.transform.split_joins import SplitJoins
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
+from relay.transform.use_attention import UseAttention
 from relay.transform.use_winograd import UseWinograd
 
 REQUIRED: Final = ("ToGraphNormalForm", "DeadCodeElimination")
@@ -65,11 +67,14 @@ def layout(target: Target | None) -> tuple[Pass, ...]:
     if target is None or target.lanes(32) <= 1:
         return ()
     return (
+        DecomposeTransposedConv(target.lanes(32)),  # convolutions know layouts and tiles
         PadChannels(target.lanes(32)),  # 24 channels are blocks of 8, 32 are whole vectors
         AlterOpLayout(target.lanes(32)),  # convolutions work on blocks of channels
         SimplifyExpr(),  # transforms that undo each other
         FoldConstant(),  # weights are packed here, not at run time
         UseWinograd(target),  # transforms weights that are constant by now
+        UseAttention(target.l2_bytes),  # scores are not stored; views have settled by now
+        SimplifyExpr(),  # what was turned for a product is read as it was
         EliminateCommonSubexpr(),  # one transform of a value that several operators read
     )
 

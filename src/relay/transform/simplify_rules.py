@@ -93,6 +93,37 @@ def transpose_as_view(call: Call) -> Expr | None:
     return make("reshape", call.args[0], newshape=shape)
 
 
+def transposes_around_view(call: Call) -> Expr | None:
+    """A transpose of a view of a transpose as a view of one, where the view moves axes of 1 only.
+
+    The axes longer than one are moved at once; those of 1 are where the last view puts them.
+    """
+    view, outer, found = call.args[0], permutation(call), tensor_type(call)
+    if not is_call_of(view, *VIEWS) or not is_call_of(view.args[0], "transpose"):
+        return None
+    inner = view.args[0]
+    data, axes = tensor_type(inner.args[0]), permutation(inner)
+    kinds = tensor_type(inner), tensor_type(view)
+    if data is None or axes is None or outer is None or found is None or None in kinds:
+        return None
+    before, after = (
+        [k for k, size in enumerate(kind.concrete_shape) if size != 1]
+        for kind in kinds
+        if kind is not None
+    )
+    sizes = [kind.concrete_shape for kind in kinds if kind is not None]
+    if [sizes[0][k] for k in before] != [sizes[1][k] for k in after]:
+        return None
+    source = {k: axes[b] for k, b in zip(after, before, strict=True)}
+    moved = [source[k] for k in outer if k in source]
+    units = [k for k in range(len(axes)) if k not in moved]
+    order = (*units, *moved)
+    turned = inner.args[0]
+    if order != tuple(range(len(order))):
+        turned = make("transpose", turned, axes=order)
+    return make("reshape", turned, newshape=found.concrete_shape)
+
+
 def merge_layout_transforms(call: Call) -> Expr | None:
     """A change of layout of a change of layout as one."""
     inner = call.args[0]
@@ -267,7 +298,7 @@ FILLED: Final[dict[str, float | None]] = {
 }
 
 
-def _fill_value(expr: Expr) -> Constant | None:
+def fill_value(expr: Expr) -> Constant | None:
     """The scalar that all elements of `expr` have by construction."""
     found = tensor_type(expr)
     if not isinstance(expr, Call) or operator_name(expr) not in FILLED or found is None:
@@ -284,7 +315,7 @@ def _fill_value(expr: Expr) -> Constant | None:
 def scalar_for_full(call: Call) -> Expr | None:
     """A tensor filled with one value, in arithmetic, as the scalar."""
     for position in (0, 1):
-        value, other = _fill_value(call.args[position]), call.args[1 - position]
+        value, other = fill_value(call.args[position]), call.args[1 - position]
         other_type, found = tensor_type(other), tensor_type(call)
         if value is None or other_type is None or found is None:
             continue
@@ -318,6 +349,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(tuple(sorted(VIEWS)), "view(view'(x)) = reshape(x)", merge_views),
     Rule(("transpose",), "transpose(transpose(x, p), q) = transpose(x, p[q])", merge_transposes),
     Rule(("transpose",), "transpose(x, p) = reshape(x) where p moves axes of 1", transpose_as_view),
+    Rule(
+        ("transpose",),
+        "transpose(view(transpose(x, p)), q) = view(transpose(x, r)) where the view moves only 1s",
+        transposes_around_view,
+    ),
     Rule(
         ("layout_transform",),
         "layout(layout(x, a, b), b, c) = layout(x, a, c)",

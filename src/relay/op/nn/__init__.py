@@ -20,6 +20,7 @@ from relay.op.nn.adaptive_pooling import (
     GlobalAvgPool2D,
     GlobalMaxPool2D,
 )
+from relay.op.nn.attention import Attention
 from relay.op.nn.backward_weight import (
     Conv1DBackwardWeight,
     Conv2DBackwardWeight,
@@ -32,6 +33,7 @@ from relay.op.nn.correlation import Correlation
 from relay.op.nn.deformable import DeformableConv2D
 from relay.op.nn.dense import BatchMatmul, BiasAdd, Dense, Matmul
 from relay.op.nn.fifo import FIFOBuffer
+from relay.op.nn.interleave import Interleave
 from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, SpaceToDepth, Upsampling
 from relay.op.nn.loss import CrossEntropy, CrossEntropyWithLogits
 from relay.op.nn.nll_loss import NLLLoss
@@ -80,6 +82,8 @@ conv2d = function(Conv2D)
 conv3d = function(Conv3D)
 contrib_conv2d_nchwc = function(Conv2DNCHWc)
 contrib_depthwise_conv2d_nchwc = function(DepthwiseConv2DNCHWc)
+contrib_attention = function(Attention)
+contrib_interleave = function(Interleave)
 contrib_conv2d_winograd_weight_transform = function(Conv2DWinogradWeightTransform)
 contrib_conv2d_winograd_without_weight_transform = function(Conv2DWinograd)
 dense = function(Dense)
@@ -241,6 +245,7 @@ __all__ = [
     "GlobalMaxPool2D",
     "GroupNorm",
     "InstanceNorm",
+    "Interleave",
     "L2Normalize",
     "LayerNorm",
     "LayoutTransform",
@@ -287,10 +292,12 @@ __all__ = [
     "bitpack",
     "bitserial_conv2d",
     "bitserial_dense",
+    "contrib_attention",
     "contrib_conv2d_nchwc",
     "contrib_conv2d_winograd_weight_transform",
     "contrib_conv2d_winograd_without_weight_transform",
     "contrib_depthwise_conv2d_nchwc",
+    "contrib_interleave",
     "conv1d",
     "conv1d_backward_weight",
     "conv1d_transpose",

@@ -1,0 +1,218 @@
+"""Scaled dot-product attention as one operator."""
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from relay import dtypes, te
+from relay.ir.op import Array, Operator, Pattern, as_array, operator
+from relay.ir.types import TensorType, TupleType, Type
+from relay.op.nn.common import known
+from relay.op.shapes import (
+    broadcast_shape,
+    expect_kind,
+    expect_same_dtype,
+    reference_dtype,
+    show,
+    te_broadcast_read,
+    unify_dim,
+)
+from relay.support.errors import TypeInferenceError
+
+#: Keys that lie side by side: as many elements of 4 bytes as a cache line of 64 has.
+KEY_BLOCK = 16
+
+
+@operator(
+    "nn.contrib_attention",
+    inputs=("query", "key", "value", "masks"),
+    pattern=Pattern.OUT_ELEMWISE_FUSABLE,
+    level=10,
+)
+class Attention(Operator):
+    """``softmax(masked(scale * query @ key.T)) @ value``, the softmax along the keys.
+
+    `query` is (..., m, d), `key` (..., n, d), `value` (..., n, e) and the result (..., m, e); all
+    have one float data type, and equal sizes in front. `masks` is a tuple of tensors that broadcast
+    to the scores (..., m, n); they act in order. One of ``bool`` puts `fill` where it is false,
+    one of the data type of the query is added. Narrow types are computed in ``float32``.
+
+    Source: A. Vaswani et al., Attention Is All You Need (2017). It is not one of Relay's operators;
+    `relay.transform.UseAttention` puts it in the place of the operators that say the same.
+    """
+
+    missing: ClassVar[dict[str, str]] = {
+        "gradient": "programs are differentiated before they are optimised"
+    }
+    scale: float = 1.0
+    fill: float = -math.inf
+
+    def infer(self, query: Type, key: Type, value: Type, masks: Type) -> Type:
+        q, k, v = (
+            expect_kind(self.name, name, given, "float")
+            for name, given in (("query", query), ("key", key), ("value", value))
+        )
+        expect_same_dtype(self.name, q, k)
+        expect_same_dtype(self.name, q, v)
+        if len(q.shape) < 2 or not len(q.shape) == len(k.shape) == len(v.shape):
+            raise TypeInferenceError(
+                f"{self.name}: expected tensors of one rank, at least 2, found the shapes "
+                f"{show(q.shape)}, {show(k.shape)} and {show(v.shape)}"
+            )
+        batch = [
+            unify_dim(self.name, unify_dim(self.name, a, b, what), c, what)
+            for index, (a, b, c) in enumerate(
+                zip(q.shape[:-2], k.shape[:-2], v.shape[:-2], strict=True)
+            )
+            for what in (f"the sizes of dimension {index}",)
+        ]
+        keys = unify_dim(self.name, k.shape[-2], v.shape[-2], "the numbers of keys and values")
+        unify_dim(self.name, q.shape[-1], k.shape[-1], "the sizes of a query and a key")
+        self._check_masks(masks, TensorType((*batch, q.shape[-2], keys), q.dtype))
+        return TensorType((*batch, q.shape[-2], v.shape[-1]), q.dtype)
+
+    def _check_masks(self, masks: Type, scores: TensorType) -> None:
+        if not isinstance(masks, TupleType):
+            raise TypeInferenceError(f"{self.name}: expected a tuple of masks, found {masks}")
+        for mask in masks.fields:
+            if not isinstance(mask, TensorType) or mask.dtype not in ("bool", scores.dtype):
+                raise TypeInferenceError(
+                    f"{self.name}: expected masks of bool or {scores.dtype}, found {mask}"
+                )
+            if broadcast_shape(self.name, mask.shape, scores.shape) != scores.shape:
+                raise TypeInferenceError(
+                    f"{self.name}: expected masks that broadcast to {show(scores.shape)}, the "
+                    f"shape of the scores, found {show(mask.shape)}"
+                )
+
+    def compute(
+        self,
+        query: te.Tensor,
+        key: te.Tensor,
+        value: te.Tensor,
+        masks: tuple[te.Tensor, ...],
+    ) -> te.Tensor:
+        return _Stages(self, query, key, value, masks).result()
+
+    def reference(self, query: Array, key: Array, value: Array, masks: tuple[Array, ...]) -> Array:
+        dtype = reference_dtype("float32" if query.dtype.itemsize < 4 else str(query.dtype))
+        q, k, v = (x.astype(dtype) for x in (query, key, value))
+        scores = np.matmul(q, np.swapaxes(k, -1, -2)) * dtype.type(self.scale)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for mask in masks:
+                if mask.dtype == np.bool_:
+                    scores = np.where(mask, scores, dtype.type(self.fill))
+                else:
+                    scores = scores + mask.astype(dtype)
+            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        weights = powers / powers.sum(axis=-1, keepdims=True)
+        return as_array(np.matmul(weights, v).astype(query.dtype))
+
+
+class _Stages:
+    """The stages of attention, in the order in which a block of queries goes through them.
+
+    ``query, keys -> scores -> masked -> top -> powers -> total``; ``powers, values -> mixed``.
+    Keys lie in blocks of `KEY_BLOCK` side by side. What fills the last block gets a weight of zero.
+    """
+
+    def __init__(
+        self,
+        declaration: Attention,
+        query: te.Tensor,
+        key: te.Tensor,
+        value: te.Tensor,
+        masks: tuple[te.Tensor, ...],
+    ) -> None:
+        self.declaration, self.masks = declaration, masks
+        self.query, self.key, self.value = query, key, value
+        self.dtype = "float32" if dtypes.bits(query.dtype) < 32 else query.dtype
+        self.rows = query.shape[:-1]
+        self.batch = query.shape[:-2]
+        self.count = known(declaration.name, "the number of keys", key.shape[-2])
+        self.blocks = -(-self.count // KEY_BLOCK)
+
+    @property
+    def _padded(self) -> bool:
+        return self.count != self.blocks * KEY_BLOCK
+
+    def _keys(self) -> te.Tensor:
+        def element(*at: te.Var) -> te.Expr:
+            *batch, block, feature, lane = at
+            index = block * KEY_BLOCK + lane
+            found = te.cast(self.key(*batch, index, feature), self.dtype)
+            return te.select(index < self.count, found, 0.0) if self._padded else found
+
+        shape = (*self.batch, self.blocks, self.key.shape[-1], KEY_BLOCK)
+        return te.compute(shape, element, "keys", stage=True)
+
+    def _scores(self) -> te.Tensor:
+        """The scores, masked; -inf for keys that only fill a block."""
+        scale, query, keys = self.declaration.scale, self.query, self._keys()
+        rows = te.compute(
+            query.shape,
+            lambda *at: te.cast(query(*at), self.dtype) * scale,
+            "query",
+            stage=True,
+        )
+        feature = te.reduce_axis(query.shape[-1], "feature")
+
+        def product(*at: te.Var) -> te.Expr:
+            *batch, row, key = at
+            block, lane = key // KEY_BLOCK, key % KEY_BLOCK
+            here = keys(*batch, block, feature.var, lane)
+            return te.reduce_sum(rows(*batch, row, feature.var) * here, feature)
+
+        shape = (*self.rows, self.blocks * KEY_BLOCK)
+        scores = te.compute(shape, product, "scores")
+
+        def masked(*at: te.Var) -> te.Expr:
+            score = scores(*at)
+            for mask in self.masks:
+                here = te_broadcast_read(mask, at, (*self.rows, self.count))
+                if mask.dtype == "bool":
+                    score = te.select(here, score, te.const(self.declaration.fill, self.dtype))
+                else:
+                    score = score + te.cast(here, self.dtype)
+            if self._padded:
+                return te.select(at[-1] < self.count, score, te.const(-math.inf, self.dtype))
+            return score
+
+        return te.compute(shape, masked, "masked", stage=True)
+
+    def result(self) -> te.Tensor:
+        """The last stage: a sum of values, weighted and normalised."""
+        masked = self._scores()
+        over = te.reduce_axis(masked.shape[-1], "over")
+        top = te.compute(self.rows, lambda *row: te.reduce_max(masked(*row, over.var), over), "top")
+        powers = te.compute(
+            masked.shape,
+            lambda *at: te.unary("exp", masked(*at) - top(*at[:-1])),
+            "powers",
+            stage=True,
+        )
+        total = te.compute(
+            self.rows, lambda *row: te.reduce_sum(powers(*row, over.var), over), "total"
+        )
+        one = te.const(1, self.dtype)
+        inverse = te.compute(self.rows, lambda *row: one / total(*row), "inverse", stage=True)
+        values = te.compute(
+            self.value.shape,
+            lambda *at: te.cast(self.value(*at), self.dtype),
+            "values",
+            stage=True,
+        )
+        key = te.reduce_axis(self.count, "key")
+
+        def product(*at: te.Var) -> te.Expr:
+            *batch, row, feature = at
+            here = powers(*batch, row, key.var) * values(*batch, key.var, feature)
+            return te.reduce_sum(here, key)
+
+        mixed = te.compute((*self.rows, self.value.shape[-1]), product, "mixed")
+
+        def normal(*at: te.Var) -> te.Expr:
+            return te.cast(mixed(*at) * inverse(*at[:-1]), self.query.dtype)
+
+        return te.compute(mixed.shape, normal, "attention", stage=True)
