@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Load, Stmt, Store, block
-from relay.loop.simplify import Range, simplify
+from relay.loop.simplify import Range, linear, simplify
 from relay.te.expr import Const, Expr, Var
-from relay.te.walk import post_order, rewrite, substitute
+from relay.te.walk import post_order, rewrite, substitute, variables
 
 
 def statements(root: Stmt) -> Iterator[Stmt]:
@@ -179,3 +179,15 @@ def simplify_in(stmt: Stmt, ranges: Mapping[Var, Range]) -> Stmt:
 def with_body(func: Func, body: Stmt) -> Func:
     """`func` with another body."""
     return Func(func.name, func.params, body, func.workspaces, func.outputs)
+
+
+def stride(load: Load, variable: Var) -> int | None:
+    """Elements from one iteration of `variable` to the next; None where that is not constant."""
+    total = 0
+    for index, step in zip(load.indices, load.buffer.strides, strict=True):
+        for atom, factor in linear(index).terms.values():
+            if atom is variable:
+                total += factor * step
+            elif variable in variables(atom):
+                return None
+    return total

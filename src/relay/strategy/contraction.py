@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from relay import dtypes
 from relay.loop.ir import Buffer, For, Load
-from relay.loop.walk import loads
+from relay.loop.walk import loads, stride
 from relay.schedule import Schedule
 from relay.strategy.blocks import Blocks, BlockTiling, Shape, choose_blocks
 from relay.strategy.elementwise import (
@@ -24,7 +24,6 @@ from relay.strategy.nests import (
     lanes_of,
     product_operands,
     readers,
-    stride,
     top_nests,
     update_of,
 )

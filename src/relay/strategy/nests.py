@@ -133,18 +133,6 @@ def depends(load: Load, variable: Var) -> bool:
     return any(variable in variables(i) for i in load.indices)
 
 
-def stride(load: Load, variable: Var) -> int | None:
-    """Elements from one iteration of `variable` to the next; None where that is not constant."""
-    total = 0
-    for index, step in zip(load.indices, load.buffer.strides, strict=True):
-        for atom, factor in linear(index).terms.values():
-            if atom is variable:
-                total += factor * step
-            elif variable in variables(atom):
-                return None
-    return total
-
-
 def nests_of(func: Func, private: str) -> list[Nest]:
     """The perfect nests that write the private buffer called `private`."""
     return [n for n in nests_in(func.body) if n.store.buffer.name == private]

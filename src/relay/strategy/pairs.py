@@ -6,8 +6,9 @@ iterations leaves over is a nest of its own.
 """
 
 from relay.loop.ir import Load
+from relay.loop.walk import stride
 from relay.schedule import Schedule
-from relay.strategy.nests import Nest, nests_of, stride
+from relay.strategy.nests import Nest, nests_of
 from relay.target import Target
 
 

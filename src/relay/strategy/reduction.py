@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from relay.loop.ir import Buffer, For, Stmt, Store
-from relay.loop.walk import children, loads
+from relay.loop.walk import children, loads, stride
 from relay.schedule import Schedule
 from relay.schedule.steps import find
 from relay.strategy.elementwise import (
@@ -27,7 +27,6 @@ from relay.strategy.nests import (
     depends,
     lanes_of,
     nests_in,
-    stride,
     top_nests,
 )
 from relay.strategy.rows import RowTiling, TileLoops, gather

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from relay.loop.ir import For, Load
 from relay.loop.simplify import simplify
-from relay.loop.walk import loads
+from relay.loop.walk import loads, stride
 from relay.schedule import Schedule
 from relay.strategy.elementwise import (
     PARALLEL_WORK,
@@ -20,7 +20,7 @@ from relay.strategy.elementwise import (
     fuse_parallel,
     vectorize_in_pieces,
 )
-from relay.strategy.nests import Nest, depends, lanes_of, stride, top_nests
+from relay.strategy.nests import Nest, depends, lanes_of, top_nests
 from relay.target import Target
 from relay.te.expr import INDEX, Binary, Const, Expr, Select, Var
 from relay.te.walk import post_order, substitute

@@ -7,10 +7,9 @@ from relay.codegen.llvm.builder import FunctionBuilder
 from relay.codegen.llvm.index import Linear
 from relay.codegen.llvm.types import Value
 from relay.loop.ir import Buffer, For, Kind, Load, Store
-from relay.loop.simplify import linear
-from relay.loop.walk import loads
+from relay.loop.walk import loads, stride
 from relay.te.expr import Select, Var
-from relay.te.walk import post_order, variables
+from relay.te.walk import post_order
 
 #: The smallest square worth it.
 _SMALLEST = 4
@@ -75,23 +74,23 @@ class Squares:
             return None
         if any(isinstance(e, Select) for e in post_order(store.value)):
             return None
-        if not any(_step(load, loop.var) == 1 for load in loads(store)):
+        if not any(stride(load, loop.var) == 1 for load in loads(store)):
             return None
         return Squares(access, loop, lanes, store.buffer)
 
-    def column(self, load: Load, first: Linear, stride: int, iteration: int) -> Value | None:
-        """What `load` reads in `iteration`, from the place `first` on, `stride` apart.
+    def column(self, load: Load, first: Linear, apart: int, iteration: int) -> Value | None:
+        """What `load` reads in `iteration`, from the place `first` on, elements `apart`.
 
         None where that is no column of a square.
         """
         buffer = load.buffer
-        if buffer is self._written or _step(load, self._variable) != 1:
+        if buffer is self._written or stride(load, self._variable) != 1:
             return None
         begin = first + Linear(-iteration)
-        key = (buffer, begin, stride)
+        key = (buffer, begin, apart)
         if key not in self._columns:
             rows = [
-                self._access.load_strided(buffer, begin + Linear(stride * k), 1, self._count, None)
+                self._access.load_strided(buffer, begin + Linear(apart * k), 1, self._count, None)
                 for k in range(self._lanes)
             ]
             self._columns[key] = transposed(self._access.builder, rows)
@@ -101,15 +100,3 @@ class Squares:
     def variable(self) -> Var:
         """The variable of the loop."""
         return self._variable
-
-
-def _step(load: Load, variable: Var) -> int | None:
-    """Elements from one iteration of `variable` to the next; None where that is not constant."""
-    total = 0
-    for index, size in zip(load.indices, load.buffer.strides, strict=True):
-        for atom, factor in linear(index).terms.values():
-            if atom is variable:
-                total += factor * size
-            elif variable in variables(atom):
-                return None
-    return total
