@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from relay.loop.ir import Block, Buffer, For, Func, Kind, Load, Stmt, Store
-from relay.loop.ordered import LoopWriter, Names
+from relay.loop.names import Names
+from relay.loop.ordered import LoopWriter
 from relay.loop.simplify import Range, simplify
 from relay.te.expr import (
     Axis,
@@ -154,7 +155,7 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     names, buffer_names = Names(), Names()
     buffers: dict[Tensor, Buffer] = {}
     for tensor in inputs:
-        buffers[tensor] = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
+        buffers[tensor] = Buffer(buffer_names(tensor.name), tensor.static_shape, tensor.dtype)
     workspaces: list[Buffer] = []
     results: dict[Tensor, Buffer] = {}
     nests: list[Stmt] = []
@@ -162,25 +163,25 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
         if tensor.ordered is not None and tensor not in buffers:
             for made in tensor.ordered.outputs:
                 shape = made.static_shape
-                buffers[made] = Buffer(buffer_names.fresh(made.name), shape, made.dtype)
+                buffers[made] = Buffer(buffer_names(made.name), shape, made.dtype)
                 if made in outputs:
                     results[made] = buffers[made]
                 else:
                     workspaces.append(buffers[made])
-            writer = LoopWriter(buffers, names.fresh, buffer_names.fresh, inliner.resolve)
+            writer = LoopWriter(buffers, names, buffer_names, inliner.resolve)
             tensor.ordered.write(writer, tensor.ordered.inputs, tensor.ordered.outputs)
             nests.extend(writer.statements())
             workspaces.extend(writer.workspaces)
         if tensor.body is None or tensor in inliner.inlined:
             continue
-        buffer = Buffer(buffer_names.fresh(tensor.name), tensor.static_shape, tensor.dtype)
+        buffer = Buffer(buffer_names(tensor.name), tensor.static_shape, tensor.dtype)
         body = inliner.bodies[tensor]
         wide = _accumulated(tensor, body, inliner.readers[tensor])
         is_output = tensor in outputs
         if is_output:
             results[tensor] = buffer
         if is_output and (tensor.stage or isinstance(body, Reduce)):
-            buffer = Buffer(buffer_names.fresh(f"{tensor.name}.sum"), buffer.shape, wide)
+            buffer = Buffer(buffer_names(f"{tensor.name}.sum"), buffer.shape, wide)
             is_output = False
         elif wide != buffer.dtype:
             buffer = Buffer(buffer.name, buffer.shape, wide)
@@ -191,9 +192,7 @@ def build(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Fun
     for tensor in outputs:
         if buffers[tensor] is not results.get(tensor):
             if tensor not in results:
-                results[tensor] = Buffer(
-                    buffer_names.fresh("out"), tensor.static_shape, tensor.dtype
-                )
+                results[tensor] = Buffer(buffer_names("out"), tensor.static_shape, tensor.dtype)
             nests.extend(_copy(tensor, buffers[tensor], results[tensor], names))
     params = (*(buffers[t] for t in inputs), *(results[t] for t in outputs))
     return Func(name, params, Block(tuple(nests)), tuple(workspaces), len(outputs))
@@ -218,7 +217,7 @@ def _nest(axes: Sequence[tuple[Var, int]], body: Stmt, names: Names) -> list[Stm
     """`body` in loops; nothing where one of them has no iterations."""
     if any(extent == 0 for _, extent in axes):
         return []
-    for variable, extent in reversed(axes or [(Var(names.fresh("once")), 1)]):
+    for variable, extent in reversed(axes or [(Var(names("once")), 1)]):
         body = For(variable, extent, Kind.SERIAL, body)
     return [body]
 
@@ -227,7 +226,7 @@ def _fresh_axes(axes: Sequence[Axis], names: Names, suffix: str = "") -> list[tu
     fresh = []
     for axis in axes:
         assert isinstance(axis.extent, int)
-        fresh.append((Var(names.fresh(axis.var.name + suffix)), axis.extent))
+        fresh.append((Var(names(axis.var.name + suffix)), axis.extent))
     return fresh
 
 
@@ -266,7 +265,7 @@ def _stage(
 
 
 def _copy(tensor: Tensor, source: Buffer, target: Buffer, names: Names) -> list[Stmt]:
-    axes = [(Var(names.fresh(f"o{k}")), size) for k, size in enumerate(tensor.static_shape)]
+    axes = [(Var(names(f"o{k}")), size) for k, size in enumerate(tensor.static_shape)]
     place = tuple(v for v, _ in axes)
     value = cast(Load(source, place), target.dtype)
     return _nest(axes, Store(target, place, value), names)

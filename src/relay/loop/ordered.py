@@ -5,30 +5,12 @@ from contextlib import contextmanager
 from typing import final
 
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, If, Kind, Load, Stmt, Store, block
+from relay.loop.names import Names
 from relay.loop.simplify import Range, simplify
 from relay.te.expr import INDEX, Expr, Operand, Var, as_expr
 from relay.te.ordered import Ordered, Writer
 from relay.te.tensor import Read, Tensor, placeholder
 from relay.te.walk import rewrite
-
-#: Makes a name of its own out of a wish.
-Fresh = Callable[[str], str]
-
-
-class Names:
-    """Names that are given once only."""
-
-    def __init__(self) -> None:
-        self.used: set[str] = set()
-
-    def fresh(self, name: str) -> str:
-        """`name`, or with a number appended where it is taken."""
-        candidate, number = name, 0
-        while candidate in self.used:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.used.add(candidate)
-        return candidate
 
 
 @final
@@ -41,8 +23,8 @@ class LoopWriter(Writer):
     def __init__(
         self,
         buffers: Mapping[Tensor, Buffer],
-        loop_names: Fresh,
-        buffer_names: Fresh,
+        loop_names: Names,
+        buffer_names: Names,
         inlined: Callable[[Expr], Expr],
     ) -> None:
         self.workspaces: list[Buffer] = []
@@ -135,8 +117,8 @@ def function_of(stage: Ordered, shapes: Sequence[Sequence[int]]) -> Func:
         placeholder(shape, t.dtype, t.name)
         for t, shape in zip((*stage.inputs, *stage.outputs), shapes, strict=True)
     ]
-    buffers = {t: Buffer(names.fresh(t.name), t.static_shape, t.dtype) for t in given}
-    writer = LoopWriter(buffers, Names().fresh, names.fresh, lambda e: e)
+    buffers = {t: Buffer(names(t.name), t.static_shape, t.dtype) for t in given}
+    writer = LoopWriter(buffers, Names(), names, lambda e: e)
     count = len(stage.inputs)
     stage.write(writer, given[:count], given[count:])
     body = Block(tuple(writer.statements()))

@@ -1,16 +1,15 @@
 """The step that sums apart, in registers say, what a loop adds to a buffer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Buffer, For, Func, Kind, Load, Stmt, Store, block
-from relay.loop.simplify import Linear, Range, bounds, linear
 from relay.loop.walk import children, loads, loops, simplify_in, stores, with_body, with_children
+from relay.schedule.legality import outer_ranges
 from relay.schedule.names import Fresh
+from relay.schedule.region import region
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
-from relay.te.expr import Expr, Var, binary, identity
-from relay.te.walk import variables
+from relay.te.expr import Var, binary, identity
 
 
 @dataclass(frozen=True)
@@ -56,23 +55,24 @@ class Accumulate(Step):
         (kind,) = kinds
         assert kind is not None
         inner = {f.var: (0, f.extent - 1) for f in loops(loop.body)}
-        bases, extents = self._region(updates, inner)
+        what = f"accumulate: the updates of {self.buffer} in {self.loop}"
+        box = region([s.indices for s in updates], outer_ranges(func.body, self.loop), inner, what)
         fresh = Fresh(func)
-        private = Buffer(fresh(f"{self.buffer}.sum.{self.loop}"), extents, buffer.dtype)
+        private = Buffer(fresh(f"{self.buffer}.sum.{self.loop}"), box.extents, buffer.dtype)
 
         def redirect(stmt: Stmt) -> Stmt:
             if isinstance(stmt, Store) and stmt.buffer is buffer:
-                moved = [binary("sub", i, b) for i, b in zip(stmt.indices, bases, strict=True)]
+                moved = [binary("sub", i, b) for i, b in zip(stmt.indices, box.bases, strict=True)]
                 return Store(private, tuple(moved), stmt.value, stmt.reduce)
             return with_children(stmt, tuple(redirect(c) for c in children(stmt)))
 
         def nest(called: str, start: bool) -> Stmt:
-            axes = [Var(fresh(f"{private.name}.{called}.{d}")) for d in range(len(extents))]
+            axes = [Var(fresh(f"{private.name}.{called}.{d}")) for d in range(len(box.extents))]
             stmt: Stmt = Store(private, tuple(axes), identity(kind, buffer.dtype))
             if not start:
-                place = [binary("add", b, v) for b, v in zip(bases, axes, strict=True)]
+                place = [binary("add", b, v) for b, v in zip(box.bases, axes, strict=True)]
                 stmt = Store(buffer, tuple(place), Load(private, axes), kind)
-            for axis, extent in zip(reversed(axes), reversed(extents), strict=True):
+            for axis, extent in zip(reversed(axes), reversed(box.extents), strict=True):
                 stmt = For(axis, extent, Kind.SERIAL, stmt)
             return stmt
 
@@ -81,44 +81,3 @@ class Accumulate(Step):
             return For(found.var, found.extent, found.kind, Allocate(private, body))
 
         return with_body(func, simplify_in(replace_loop(func.body, self.loop, make), {}))
-
-    def _region(
-        self, updates: Sequence[Store], inner: dict[Var, Range]
-    ) -> tuple[list[Expr], list[int]]:
-        """First index that one iteration updates and number of indices, for every dimension."""
-        bases: list[Expr] = []
-        extents: list[int] = []
-        for dimension in range(len(updates[0].indices)):
-            base: Linear | None = None
-            low = high = 0
-            for update in updates:
-                outer, span = self._separate(update.indices[dimension], inner)
-                if base is None:
-                    base, (low, high) = outer, span
-                    continue
-                apart = outer.plus(base, -1)
-                if apart.terms:
-                    raise ScheduleError(
-                        f"accumulate: the updates of {self.buffer} in {self.loop} are not a fixed "
-                        "distance apart"
-                    )
-                low, high = min(low, span[0] + apart.const), max(high, span[1] + apart.const)
-            assert base is not None
-            bases.append(base.plus(Linear(low)).expr())
-            extents.append(high - low + 1)
-        return bases, extents
-
-    def _separate(self, index: Expr, inner: dict[Var, Range]) -> tuple[Linear, Range]:
-        """`index` as a part that is fixed in the loop and the range of the rest."""
-        form = linear(index)
-        outer, moving = Linear(0, {}), Linear(form.const, {})
-        for key, (atom, factor) in form.terms.items():
-            part = moving if variables(atom) & inner.keys() else outer
-            part.terms[key] = (atom, factor)
-        found = bounds(moving.expr(), inner)
-        if found is None:
-            raise ScheduleError(
-                f"accumulate: cannot tell which part of {self.buffer} an iteration of "
-                f"{self.loop} updates"
-            )
-        return outer, found

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.loop.ir import Allocate, Block, Buffer, For, Func, Kind, Load, Stmt, Store, block
-from relay.loop.simplify import Linear, Range, bounds, linear, simplify
+from relay.loop.simplify import Range, bounds
 from relay.loop.walk import loads, loops, map_expressions, simplify_in, stores, substitute_in
 from relay.schedule.legality import outer_ranges
 from relay.schedule.names import Fresh
+from relay.schedule.region import region
 from relay.schedule.steps import Step, find, replace_loop
 from relay.support.errors import ScheduleError
-from relay.te.expr import INDEX, Const, Expr, Var, binary, clamp
-from relay.te.walk import rewrite, substitute, variables
+from relay.te.expr import Expr, Var, binary, clamp
+from relay.te.walk import rewrite
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,20 @@ class ComputeAt(Step):
         reads = [e for e in loads(loop.body) if e.buffer is buffer]
         if not reads:
             raise ScheduleError(f"compute_at: nothing in loop {self.loop} reads {self.buffer}")
-        bases, extents = self._region(reads, buffer, fixed, inner)
-        private = Buffer(self.name(func), extents, buffer.dtype)
+        what = f"compute_at: the reads of {self.buffer} in {self.loop}"
+        box = region([e.indices for e in reads], fixed, inner, what)
+        private = Buffer(self.name(func), box.extents, buffer.dtype)
         fresh = Fresh(func)
         places = [
             self._inside(base, extent, size, fixed)
-            for base, extent, size in zip(bases, extents, buffer.shape, strict=True)
+            for base, extent, size in zip(box.bases, box.extents, buffer.shape, strict=True)
         ]
         copies = [self._copy(nest, private, places, fresh) for nest in nests]
 
         def redirect(expr: Expr) -> Expr:
             if not isinstance(expr, Load) or expr.buffer is not buffer:
                 return expr
-            moved = [binary("sub", i, b) for i, b in zip(expr.indices, bases, strict=True)]
+            moved = [binary("sub", i, b) for i, b in zip(expr.indices, box.bases, strict=True)]
             return Load(private, moved)
 
         def make(found: For) -> Stmt:
@@ -100,60 +102,6 @@ class ComputeAt(Step):
             return index if within else clamp(index, 0, size - 1)
 
         return place
-
-    def _region(
-        self,
-        reads: Sequence[Load],
-        buffer: Buffer,
-        fixed: dict[Var, Range],
-        inner: dict[Var, Range],
-    ) -> tuple[list[Expr], list[int]]:
-        """First index and number of indices read, for every dimension."""
-        bases: list[Expr] = []
-        extents: list[int] = []
-        for dimension in range(len(buffer.shape)):
-            base: Linear | None = None
-            low = high = 0
-            for read in reads:
-                outer, span = self._separate(read.indices[dimension], inner, fixed)
-                if base is None:
-                    base, (low, high) = outer, span
-                    continue
-                difference = outer.plus(base, -1)
-                if difference.terms:
-                    raise ScheduleError(
-                        f"compute_at: the reads of {self.buffer} in {self.loop} are not a fixed "
-                        "distance apart"
-                    )
-                low = min(low, span[0] + difference.const)
-                high = max(high, span[1] + difference.const)
-            assert base is not None
-            bases.append(base.plus(Linear(low)).expr())
-            extents.append(high - low + 1)
-        return bases, extents
-
-    def _separate(
-        self, index: Expr, inner: dict[Var, Range], fixed: dict[Var, Range]
-    ) -> tuple[Linear, Range]:
-        """`index` as a part that is fixed in the loop and the range of the rest."""
-        zero: dict[Var, Expr] = {
-            v: Const(0, INDEX) for v, found in inner.items() if found == (0, 0)
-        }
-        if zero.keys() & variables(index):
-            index = simplify(substitute(index, zero), {**fixed, **inner})
-        form = linear(index)
-        outer = Linear(0, {})
-        moving = Linear(form.const, {})
-        for key, (atom, factor) in form.terms.items():
-            part = moving if variables(atom) & inner.keys() else outer
-            part.terms[key] = (atom, factor)
-        found = bounds(moving.expr(), inner)
-        if found is None or any(variables(a) & fixed.keys() for a, _ in moving.terms.values()):
-            raise ScheduleError(
-                f"compute_at: cannot tell which part of {self.buffer} an iteration of "
-                f"{self.loop} reads"
-            )
-        return outer, found
 
     def _copy(
         self,

@@ -8,6 +8,7 @@ Where such a name is taken, a number is appended.
 from collections import Counter
 
 from relay.loop.ir import Allocate, Buffer, For, Func, Stmt
+from relay.loop.names import Names
 from relay.loop.printer import RESERVED, available
 from relay.loop.walk import children, map_buffers, statements, substitute_in, with_children
 from relay.support.errors import ScheduleError
@@ -86,17 +87,8 @@ def as_printed(func: Func) -> Func:
     return Func(func.name, params, body, workspaces, func.outputs)
 
 
-class Fresh:
+class Fresh(Names):
     """Gives names that nothing in a program has, nor has been given before."""
 
     def __init__(self, func: Func) -> None:
-        self._taken = set(all_names(func))
-
-    def __call__(self, wish: str) -> str:
-        """`wish`, or with a number appended where it is taken."""
-        name, number = wish, 0
-        while name in self._taken:
-            number += 1
-            name = f"{wish}_{number}"
-        self._taken.add(name)
-        return name
+        super().__init__(all_names(func))
