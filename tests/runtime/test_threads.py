@@ -96,7 +96,43 @@ def test_sizes(kernel):
         set_num_threads(0)
 
 
-def test_slow_iterations_leave_the_rest_to_others():
+def test_a_held_up_thread_leaves_its_work_to_the_others():
+    """The caller is held up in the first piece of its part until all the rest has been begun."""
+    before = get_num_threads()
+    set_num_threads(2)
+    ensure_started()
+    lock, caller_begun, rest_begun = threading.Lock(), threading.Event(), threading.Event()
+    begun: dict[int, list[int]] = {}
+    waited: list[bool] = []
+
+    def body(env, begin, end, step):
+        me = threading.get_ident()
+        if me == caller:
+            caller_begun.set()
+        else:
+            caller_begun.wait(timeout=20)
+        with lock:
+            begun.setdefault(me, []).extend(range(begin, end, step))
+            if sum(map(len, begun.values())) == 32:
+                rest_begun.set()
+        if me == caller and not waited:
+            waited.append(rest_begun.wait(timeout=20))
+
+    caller, number = threading.get_ident(), ctypes.c_int64
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, number, number, number)(body)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, number)
+    parallel_for = call(thread_pool().addresses["relay_parallel_for"])
+    for _ in range(2):  # forwards and backwards
+        for state in (begun, waited, caller_begun, rest_begun):
+            state.clear()
+        parallel_for(ctypes.cast(function, ctypes.c_void_p), None, 32)
+        assert waited == [True]
+        assert sorted(i for part in begun.values() for i in part) == list(range(32))
+        assert len(begun[caller]) == 8
+    set_num_threads(before)
+
+
+def test_uneven_iterations_all_run_once():
     """Work that grows with the number of the iteration: all of it once, whoever does it."""
     x = Buffer("x", (37,), "int32")
     i, j = Var("i"), Var("j")
