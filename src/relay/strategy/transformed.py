@@ -13,7 +13,8 @@ the whole are transformed first, and the cores then share blocks of tiles and of
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relay.loop.ir import Buffer
+from relay import dtypes
+from relay.loop.ir import Buffer, Load
 from relay.loop.walk import loads
 from relay.schedule import Schedule
 from relay.strategy.elementwise import fuse_parallel, vectorize_in_pieces, vectorize_writes
@@ -26,6 +27,7 @@ from relay.strategy.nests import (
     top_nests,
     update_of,
 )
+from relay.strategy.pairs import paired
 from relay.strategy.registers import RegisterTile, look_ahead
 from relay.strategy.rows import RowTiling, parts
 from relay.strategy.tiles import choose, cycles
@@ -57,15 +59,17 @@ class _Chain:
 
     There are `points` products a tile, which has `step` x `step` results, `inputs` channels, and
     `output_blocks` blocks of `output_block` channels of results. `roles` are the dimensions of the
-    result: image, block of channels, height, width, channel within its block.
+    result: image, block of channels, height, width, channel within its block. `pairs` is the
+    reduction loop of the products that goes in pairs, if one does.
     """
 
     stages: _Stages
-    weight: Buffer
+    weight: Load
     step: int
     rows: int
     columns: int
     roles: tuple[int, ...]
+    pairs: int | None
 
     @property
     def points(self) -> int:
@@ -113,7 +117,7 @@ def _divisors(root: Expr) -> Iterator[tuple[Var, int]]:
                 yield node.a, divisor
 
 
-def _recognize(schedule: Schedule, products: Buffer) -> _Chain | None:
+def _recognize(schedule: Schedule, products: Buffer, target: Target) -> _Chain | None:
     """The chain around the stage `products`; None where there is none."""
     update = update_of(schedule.func, products)
     if update is None or update.store.reduce != "sum" or len(products.shape) != 6:
@@ -137,10 +141,12 @@ def _recognize(schedule: Schedule, products: Buffer) -> _Chain | None:
     if half not in schedule.func.workspaces or len(sources) != 1:
         return None
     stages = _Stages(sources.pop(), half, tiles.buffer, products, back, result)
-    return _close(schedule, stages, weight.buffer)
+    return _close(schedule, stages, weight, paired(update, tiles, weight, target))
 
 
-def _close(schedule: Schedule, stages: _Stages, weight: Buffer) -> _Chain | None:
+def _close(
+    schedule: Schedule, stages: _Stages, weight: Load, pairs: int | None
+) -> _Chain | None:
     """The chain of `stages`, if the last one is what it must be."""
     nest = next(n for n in top_nests(schedule.func) if n.store.buffer is stages.result)
     reads = {e.indices for e in loads(nest.store) if e.buffer is stages.back}
@@ -156,7 +162,7 @@ def _close(schedule: Schedule, stages: _Stages, weight: Buffer) -> _Chain | None
     rows, columns = (stages.result.shape[d] // step for d in roles[2:4])
     if rows * columns != stages.products.shape[4]:
         return None
-    return _Chain(stages, weight, step, rows, columns, roles)
+    return _Chain(stages, weight, step, rows, columns, roles, pairs)
 
 
 @dataclass(frozen=True)
@@ -194,9 +200,10 @@ def _estimate(chain: _Chain, plan: _Plan, target: Target) -> float:
     panels = chain.output_blocks // plan.vectors
     tile = choose(count, plan.vectors, target, exact_vectors=True)
     step = sum(n * cycles(size, plan.vectors) for n, size in parts(count, tile.rows))
-    arithmetic = chain.points * chain.inputs * step
-    weights = 4.0 * chain.points * chain.inputs * plan.vectors * chain.output_block
-    tiles = 4.0 * chain.points * chain.inputs * count
+    arithmetic = chain.points * chain.inputs * step / (1 if chain.pairs is None else 2)
+    size = dtypes.itemsize(chain.weight.dtype)
+    weights = size * chain.points * chain.inputs * plan.vectors * chain.output_block
+    tiles = size * chain.points * chain.inputs * count
     products = 4.0 * chain.points * count * plan.vectors * chain.output_block
     cache = _CACHE_SHARE * target.l2_bytes
     # What of the operands of a panel of results is not in the core's own cache.
@@ -213,24 +220,37 @@ def _estimate(chain: _Chain, plan: _Plan, target: Target) -> float:
     return total
 
 
-def schedule_transformed(schedule: Schedule, products: Buffer, target: Target) -> bool:
-    """Schedule the chain around the stage `products` and its readers, if there is one."""
-    chain = _recognize(schedule, products)
+def schedule_transformed(
+    schedule: Schedule, products: Buffer, target: Target, constants: frozenset[str]
+) -> bool:
+    """Schedule the chain around the stage `products` and its readers, if there is one.
+
+    `constants` are the names of parameters known at compile time: packing them costs nothing.
+    """
+    chain = _recognize(schedule, products, target)
     if chain is None:
         return False
     plan = min(_plans(chain, target), key=lambda p: _estimate(chain, p, target))
-    _Blocks(schedule, chain, plan, target).run()
+    _Blocks(schedule, chain, plan, target, constants).run()
     return True
 
 
 class _Blocks:
     """Takes the steps of one plan."""
 
-    def __init__(self, schedule: Schedule, chain: _Chain, plan: _Plan, target: Target) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        chain: _Chain,
+        plan: _Plan,
+        target: Target,
+        constants: frozenset[str],
+    ) -> None:
         self.schedule = schedule
         self.chain = chain
         self.plan = plan
         self.target = target
+        self.constants = constants
         update = update_of(schedule.func, chain.stages.products)
         assert update is not None
         self.lanes = lanes_of(update, target)
@@ -239,6 +259,7 @@ class _Blocks:
     def run(self) -> None:
         """Take all steps."""
         schedule, chain, plan = self.schedule, self.chain, self.plan
+        weight = self._pack()
         image, block, y, x, inner = self._final()
         rows, y_in = schedule.split(y, chain.step, guarded=True)
         columns, x_in = schedule.split(x, chain.step, guarded=True)
@@ -251,7 +272,7 @@ class _Blocks:
         shared = fuse_parallel(schedule, (*outer, panel) if plan.apart else outer)
         at = shared if plan.apart else panel
         self._back(vector, (y_in, x_in), inner)
-        self._products(schedule.compute_at(chain.stages.products.name, at), sums)
+        self._products(schedule.compute_at(chain.stages.products.name, at), sums, weight)
         if plan.apart:
             self._tiles(chain.stages.tiles.name, apart=True)
         else:
@@ -288,7 +309,7 @@ class _Blocks:
                     self.schedule.unroll(axis.var.name)
             vectorize_in_pieces(self.schedule, nest.names[-1], self.lanes)
 
-    def _products(self, private: str, sums: str) -> None:
+    def _products(self, private: str, sums: str, weight: Buffer) -> None:
         """The products of one block, computed in register tiles."""
         (nest,) = nests_of(self.schedule.func, private)
         a, b, image, block, tile, lanes = nest.names
@@ -302,12 +323,25 @@ class _Blocks:
             size=choose(count, self.plan.vectors, self.target, exact_vectors=True).rows,
             parallel=False,
             target=self.target,
-            body=RegisterTile(self.schedule, sums, 5, 4, self.lanes).compute,
+            body=RegisterTile(self.schedule, sums, 5, 4, self.lanes, pairs=self.chain.pairs).compute,
         ).run()
         # The weights of the next point, while the tiles go over those of this one.
-        weight = self.chain.weight
-        panel = weight.strides[1] // self.chain.output_blocks * self.plan.vectors
-        look_ahead(self.schedule, weight, weight.strides[1], panel, self.target)
+        point = self.chain.weight.buffer.strides[1]
+        panel = point // self.chain.output_blocks * self.plan.vectors
+        look_ahead(self.schedule, weight, point, panel, self.target)
+
+    def _pack(self) -> Buffer:
+        """Let the weights that are multiplied together lie together; where they do then."""
+        weight, pairs = self.chain.weight, self.chain.pairs
+        if pairs is None or weight.buffer.name not in self.constants:
+            return weight.buffer
+        update = update_of(self.schedule.func, self.chain.stages.products)
+        assert update is not None
+        rank = len(update.store.indices)
+        axes = update.axes[rank - 1].var, update.axes[rank + pairs].var
+        column, pair = (weight.indices.index(variable) for variable in axes)
+        name = self.schedule.pack(weight.buffer.name, column, weight.buffer.shape[column], pair)
+        return next(b for b in self.schedule.func.workspaces if b.name == name)
 
     def _tiles(self, buffer: str, apart: bool) -> None:
         """Transform tiles of the data: all of them, `apart` and shared by the cores, or a block."""

@@ -341,6 +341,9 @@ class _Tiles:
         self.matrices = transforms(self.m, declaration.taps)
         self.n = len(self.matrices.data)
         self.dtype = declaration.out_dtype or data.dtype
+        # Tiles are rounded to a narrower type of the weight: products of two narrow factors.
+        narrow = dtypes.bits(weight.dtype) < dtypes.bits(self.dtype)
+        self.factor = weight.dtype if narrow else self.dtype
         sizes = layouts.data.components(data.shape)
         name = declaration.name
         self.batch = known(name, "the batch", sizes["N"][0])
@@ -390,9 +393,10 @@ class _Tiles:
         def full(*at: te.Var) -> te.Expr:
             a, b, image, block, tile, inner = at
             data = self.matrices.data
-            return _transformed(
+            found = _transformed(
                 data, b, lambda k: rows(image, block, tile, a, k, inner), self.dtype
             )
+            return te.cast(found, self.factor)
 
         shape = (n, n, self.batch, self.in_blocks, count, self.in_block)
         return te.compute(shape, full, "tiles", stage=True)
@@ -412,8 +416,8 @@ class _Tiles:
                 "I": self._channel(block, inner, in_blocked),
                 "O": self._channel(out, out_inner, out_blocked),
             }
-            w = te.cast(self.weight(*place(source)), self.dtype)
-            return te.reduce_sum(tiles(a, b, image, block, tile, inner) * w, channels)
+            x = te.cast(tiles(a, b, image, block, tile, inner), self.dtype)
+            return te.reduce_sum(x * te.cast(self.weight(*place(source)), self.dtype), channels)
 
         count = self.rows * self.columns
         shape = (self.n, self.n, self.batch, self.out_blocks, count, self.out_block)
