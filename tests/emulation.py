@@ -1,205 +1,30 @@
-"""Running AArch64 objects on any machine: a small ELF loader and an emulated CPU.
+"""Running AArch64 objects on any machine: our own loader and an emulated CPU.
 
-`Emulator` links relocatable objects as a system's linker would, into the memory of an emulated
-Cortex-A53, a CPU with NEON and nothing later. The C library's functions are Python functions.
-Every array lies in a mapping of its own that ends with it, so that an access behind it is an error.
+`Emulator` links relocatable objects into the memory of an emulated Cortex-A53, a CPU with NEON and
+nothing later. The parts of their image are protected as in a process. The C library's functions are
+Python functions. Every array lies in a mapping of its own that ends with it, so that an access
+behind it is an error.
 """
 
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+
+from relay.runtime.elf import MACHINES, Part
+from relay.runtime.linker import Image
 
 unicorn = pytest.importorskip("unicorn", reason="emulating a CPU needs the package unicorn")
 arm = pytest.importorskip("unicorn.arm64_const")
 
 _PAGE = 4096
-_IMAGE, _STACK, _ARRAYS = 0x1000_0000, 0x3000_0000, 0x4000_0000
+#: Functions from outside are further from the image than a call reaches.
+_IMAGE, _OUTSIDE, _STACK, _ARRAYS = 0x1000_0000, 0x2000_0000, 0x3000_0000, 0x4000_0000
 _STACK_BYTES = 8 << 20
-_SHN_UNDEF, _SHN_ABS, _SHN_COMMON = 0, 0xFFF1, 0xFFF2
-_SHF_ALLOC, _SHT_NOBITS, _SHT_SYMTAB, _SHT_RELA = 2, 8, 2, 4
-_STB_LOCAL, _EM_AARCH64 = 0, 183
-_RETURN = 0xD65F03C0
-
-#: Relocations of the ELF for the Arm 64-bit architecture, by number.
-_ABS64, _ABS32, _PREL64, _PREL32 = 257, 258, 260, 261
-_ADR_PREL_LO21, _ADR_PREL_PG_HI21, _ADD_ABS_LO12_NC = 274, 275, 277
-_JUMP26, _CALL26, _ADR_GOT_PAGE, _LD64_GOT_LO12_NC = 282, 283, 311, 312
-#: Low 12 bits of an address; the immediate of a load or store counts accesses: log2 of their size.
-_LOW12 = {_ADD_ABS_LO12_NC: 0, 278: 0, 284: 1, 285: 2, 286: 3, 299: 4, _LD64_GOT_LO12_NC: 3}
-
-
-@dataclass
-class _Section:
-    name: str
-    kind: int
-    flags: int
-    data: bytes
-    size: int
-    link: int
-    target: int
-    align: int
-    address: int = 0
-
-
-@dataclass(frozen=True)
-class _Symbol:
-    name: str
-    section: int
-    value: int
-    local: bool
-
-
-@dataclass
-class _Object:
-    """A relocatable object: its sections and its symbols."""
-
-    sections: list[_Section]
-    symbols: list[_Symbol] = field(default_factory=list)
-
-    @staticmethod
-    def parse(image: bytes) -> "_Object":
-        assert image[:6] == b"\x7fELF\x02\x01", "not an object of a little-endian 64-bit machine"
-        machine = struct.unpack_from("<H", image, 18)[0]
-        assert machine == _EM_AARCH64, f"an object for machine {machine}"
-        (table,) = struct.unpack_from("<Q", image, 40)
-        entry, count, names_at = struct.unpack_from("<HHH", image, 58)
-        headers = [
-            struct.unpack_from("<IIQQQQIIQQ", image, table + entry * k) for k in range(count)
-        ]
-        names = headers[names_at]
-        result = _Object([])
-        for name, kind, flags, _, at, size, link, target, align, _ in headers:
-            data = b"" if kind == _SHT_NOBITS else image[at : at + size]
-            title = _text(image, names[4] + name)
-            result.sections.append(_Section(title, kind, flags, data, size, link, target, align))
-        for section in result.sections:
-            if section.kind == _SHT_SYMTAB:
-                result.symbols = result._read_symbols(section)
-        return result
-
-    def _read_symbols(self, section: _Section) -> list[_Symbol]:
-        strings = self.sections[section.link].data
-        return [
-            _Symbol(_text(strings, name), where, value, info >> 4 == _STB_LOCAL)
-            for name, info, _, where, value, _ in struct.iter_unpack("<IBBHQQ", section.data)
-        ]
-
-
-def _text(data: bytes, at: int) -> str:
-    return data[at : data.index(b"\0", at)].decode()
-
-
-# ---------------------------------------------------------------------- linking
-
-
-class _Linker:
-    """Gives sections and symbols their addresses and applies relocations."""
-
-    def __init__(self, images: Sequence[bytes]) -> None:
-        self.objects = [_Object.parse(image) for image in images]
-        self.symbols: dict[str, int] = {}
-        self.stubs: dict[int, str] = {}
-        self._got: dict[int, int] = {}
-        self._end = _IMAGE
-        for one in self.objects:
-            for section in one.sections:
-                if section.flags & _SHF_ALLOC:
-                    section.address = self._reserve(section.size, max(1, section.align))
-        for one in self.objects:
-            for symbol in one.symbols:
-                if symbol.section not in (_SHN_UNDEF, _SHN_ABS) and not symbol.local:
-                    assert symbol.section != _SHN_COMMON
-                    assert symbol.name not in self.symbols, f"{symbol.name} is defined twice"
-                    address = one.sections[symbol.section].address + symbol.value
-                    self.symbols[symbol.name] = address
-        undefined = {s.name for one in self.objects for s in one.symbols if not s.section}
-        for name in sorted(undefined - set(self.symbols) - {""}):
-            address = self.symbols[name] = self._reserve(4, 4)
-            self.stubs[address] = name
-
-    def _reserve(self, size: int, align: int) -> int:
-        address = -(-self._end // align) * align
-        self._end = address + size
-        return address
-
-    def link(self) -> bytes:
-        """The whole image, to be put at `_IMAGE`."""
-        memory = bytearray(1 << 20)
-
-        def put(address: int, data: bytes) -> None:
-            missing = address - _IMAGE + len(data) - len(memory)
-            if missing > 0:
-                memory.extend(bytes(missing + (1 << 20)))
-            memory[address - _IMAGE : address - _IMAGE + len(data)] = data
-
-        for address in self.stubs:
-            put(address, struct.pack("<I", _RETURN))
-        for one in self.objects:
-            for section in one.sections:
-                if section.flags & _SHF_ALLOC:
-                    put(section.address, section.data)
-            for section in one.sections:
-                if section.kind == _SHT_RELA and one.sections[section.target].flags & _SHF_ALLOC:
-                    self._relocate(one, section, memory)
-        for target, slot in self._got.items():
-            put(slot, struct.pack("<Q", target))
-        return bytes(memory[: self._end - _IMAGE])
-
-    def _address(self, one: _Object, symbol: _Symbol) -> int:
-        if symbol.section == _SHN_ABS:
-            return symbol.value
-        if symbol.section == _SHN_UNDEF:
-            return self.symbols[symbol.name]
-        return one.sections[symbol.section].address + symbol.value
-
-    def _relocate(self, one: _Object, table: _Section, memory: bytearray) -> None:
-        base = one.sections[table.target].address
-        for offset, info, addend in struct.iter_unpack("<QQq", table.data):
-            place, kind = base + offset, info & 0xFFFFFFFF
-            target = self._address(one, one.symbols[info >> 32]) + addend
-            if kind in (_ADR_GOT_PAGE, _LD64_GOT_LO12_NC):
-                target = self._slot(target)
-            at = place - _IMAGE
-            if kind in (_ABS64, _PREL64):
-                value = target - (place if kind == _PREL64 else 0)
-                struct.pack_into("<Q", memory, at, value % 2**64)
-            elif kind in (_ABS32, _PREL32):
-                value = target - (place if kind == _PREL32 else 0)
-                struct.pack_into("<I", memory, at, value % 2**32)
-            else:
-                (word,) = struct.unpack_from("<I", memory, at)
-                struct.pack_into("<I", memory, at, word | _immediate(kind, target, place))
-
-    def _slot(self, target: int) -> int:
-        """The entry of `target` in the table of addresses."""
-        if target not in self._got:
-            self._got[target] = self._reserve(8, 8)
-        return self._got[target]
-
-
-def _immediate(kind: int, target: int, place: int) -> int:
-    """The bits of an instruction at `place` that refer to `target`."""
-    if kind in (_CALL26, _JUMP26):
-        distance = target - place
-        assert distance % 4 == 0
-        assert -(2**27) <= distance < 2**27
-        return (distance >> 2) & 0x3FFFFFF
-    if kind in (_ADR_PREL_LO21, _ADR_PREL_PG_HI21, _ADR_GOT_PAGE):
-        distance = target - place
-        if kind != _ADR_PREL_LO21:
-            distance = (target >> 12) - (place >> 12)
-        assert -(2**20) <= distance < 2**20
-        return (distance & 3) << 29 | ((distance >> 2) & 0x7FFFF) << 5
-    if kind in _LOW12:
-        low = target & 0xFFF
-        assert low % (1 << _LOW12[kind]) == 0, f"{target:#x} is not aligned for its access"
-        return (low >> _LOW12[kind]) << 10
-    raise AssertionError(f"unknown relocation {kind}")
-
+#: The instruction that functions from outside consist of.
+RETURN = 0xD65F03C0
 
 # ---------------------------------------------------------------------- running
 
@@ -211,19 +36,34 @@ _MATHEMATICS: dict[str, Callable[..., float]] = {
 }  # fmt: skip
 
 
+_PROTECTION = {
+    Part.CODE: unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC,
+    Part.READ_ONLY: unicorn.UC_PROT_READ,
+    Part.WRITABLE: unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE,
+}
+
+
 class Emulator:
     """A CPU whose memory holds linked `images`; `called` collects what they call from outside."""
 
     def __init__(self, images: Sequence[bytes]) -> None:
-        linker = _Linker(images)
-        self.symbols: Mapping[str, int] = linker.symbols
+        self._image = Image(images, MACHINES["aarch64"], _PAGE)
+        outside = {name: _OUTSIDE + 4 * k for k, name in enumerate(sorted(self._image.undefined))}
         self.called: set[str] = set()
-        self._stubs = linker.stubs
+        self._stubs = {address: name for name, address in outside.items()}
         self._cpu = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
         self._cpu.ctl_set_cpu_model(arm.UC_CPU_ARM64_A53)
-        image = linker.link()
-        self._map(_IMAGE, len(image))
-        self._cpu.mem_write(_IMAGE, image)
+        memory = bytearray(self._image.bytes)
+        self._image.write(memory, _IMAGE, outside.get)
+        self._map(_IMAGE, len(memory))
+        self._cpu.mem_write(_IMAGE, bytes(memory))
+        for part, protection in _PROTECTION.items():
+            span = self._image.parts[part]
+            if span.start < span.end:
+                size = -(-(span.end - span.start) // _PAGE) * _PAGE
+                self._cpu.mem_protect(_IMAGE + span.start, size, protection)
+        self._map(_OUTSIDE, 4 * len(outside) + 4)
+        self._cpu.mem_write(_OUTSIDE, struct.pack("<I", RETURN) * len(outside))
         self._map(_STACK, _STACK_BYTES)
         self._next = _ARRAYS
         enabled = self._cpu.reg_read(arm.UC_ARM64_REG_CPACR_EL1) | 3 << 20
@@ -262,7 +102,7 @@ class Emulator:
         self._cpu.reg_write(arm.UC_ARM64_REG_SP, _STACK + _STACK_BYTES)
         self._cpu.reg_write(arm.UC_ARM64_REG_LR, end)
         try:
-            self._cpu.emu_start(self.symbols[symbol], end)
+            self._cpu.emu_start(self._image.address(symbol, _IMAGE), end)
         except unicorn.UcError as error:
             at = self._cpu.reg_read(arm.UC_ARM64_REG_PC)
             word = bytes(self._cpu.mem_read(at, 4))[::-1].hex()

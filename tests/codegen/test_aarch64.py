@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import relay
-from emulation import Emulator, run_graph
+from emulation import RETURN, Emulator, run_graph
 from kernel_programs import programs
 from relay import dtypes
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import assembly_text, compile_text, object_code
+from relay.codegen.llvm.jit import assembly_text
+from relay.codegen.llvm.link import compile_text, object_code
 from relay.codegen.llvm.support import support_text
 from relay.executor import artifact
 from relay.executor.build import lower_module
@@ -147,3 +148,36 @@ define void @f(ptr %a) {
     machine = Emulator([object_code(text, TARGET)])
     with pytest.raises(AssertionError, match="Invalid memory"):
         machine.call("f", machine.reserve(64))
+
+
+def test_references_of_every_kind() -> None:
+    """Tables, variables, addresses of variables and of what is far away."""
+    text = """
+@number = global i64 41, align 8
+@pointer = global ptr @number, align 8
+@table = internal constant [4 x i32] [i32 7, i32 8, i32 9, i32 10], align 16
+@elsewhere = external global i32
+define void @f(ptr %out, i64 %i) {
+  %p = load ptr, ptr @pointer
+  %a = load i64, ptr %p
+  %b = add i64 %a, 1
+  store i64 %b, ptr @number
+  store i64 %b, ptr %out
+  %t = getelementptr i32, ptr @table, i64 %i
+  %v = load i32, ptr %t
+  %w = zext i32 %v to i64
+  %o1 = getelementptr i64, ptr %out, i64 1
+  store i64 %w, ptr %o1
+  %x = load i32, ptr @elsewhere
+  %y = zext i32 %x to i64
+  %o2 = getelementptr i64, ptr %out, i64 2
+  store i64 %y, ptr %o2
+  ret void
+}
+"""
+    machine = Emulator([object_code(text, TARGET)])
+    place = machine.reserve(64)
+    for number in (42, 43):
+        machine.call("f", place, 2)
+        found = machine.read(place, (3,), np.dtype(np.uint64))
+        assert found.tolist() == [number, 9, RETURN]

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from relay.codegen.llvm.entry import SYMBOL, Place, Source, Step, entry_text
+from relay.codegen.llvm.calls import SYMBOL, Place, Source, Step
+from relay.codegen.llvm.entry import entry_text
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import compile_kernels, link, object_code
+from relay.codegen.llvm.jit import compile_kernels
+from relay.codegen.llvm.link import link, object_code
 from relay.codegen.llvm.objects import cache_key, cache_read, cache_write, directory, sweep
 from relay.loop.ir import Buffer, For, Func, Kind, Load, Store
 from relay.runtime.executable import Executable, TensorSpec

@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 import relay
 from relay.codegen.llvm.host import host_target
 from relay.executor import artifact as artifacts
+from relay.executor.archive import check_host
 from relay.executor.graph import GraphFactory
 from relay.executor.manifest import decode, encode
 from relay.support.errors import ArtifactError
@@ -205,7 +206,7 @@ def test_an_edited_manifest(original: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"version": 99}, "it has version 99 of the format, this relay reads version 2; compile"),
+        ({"version": 99}, "it has version 99 of the format, this relay reads version 3; compile"),
         ({"format": "tarball"}, "its manifest is not that of a relay compiled graph"),
         ({"arena_bytes": 1 << 60}, "'arena_bytes' of the manifest is not an integer from 0 to"),
         ({"arena_bytes": -1}, "'arena_bytes' of the manifest is not an integer from 0 to"),
@@ -280,9 +281,9 @@ def test_another_architecture_is_refused(factory: GraphFactory, tmp_path: Path) 
 def test_fewer_features_are_no_obstacle(tmp_path: Path) -> None:
     host = host_target()
     narrow = dataclasses.replace(host, features=host.features[:0])
-    artifacts.check_host(narrow, host)
+    check_host(narrow, host)
     apple = dataclasses.replace(host, triple="arm64-apple-darwin23.1.0")
-    artifacts.check_host(apple, dataclasses.replace(host, triple="arm64-apple-darwin24.0.0"))
+    check_host(apple, dataclasses.replace(host, triple="arm64-apple-darwin24.0.0"))
 
 
 # ---------------------------------------------------------------------- writing

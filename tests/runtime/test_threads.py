@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import compile_kernels, thread_pool
+from relay.codegen.llvm.jit import compile_kernels
+from relay.codegen.llvm.link import thread_pool
 from relay.loop.ir import Buffer, For, Func, Kind, Load, Store, block
 from relay.runtime.memory import aligned_empty
 from relay.runtime.threads import ensure_started, get_num_threads, set_num_threads
@@ -187,7 +188,7 @@ def test_fork(kernel, four_threads):
 
 def test_process_ends_cleanly():
     code = (
-        "from relay.codegen.llvm.jit import thread_pool\n"
+        "from relay.codegen.llvm.link import thread_pool\n"
         "from relay.runtime.threads import set_num_threads, ensure_started\n"
         "set_num_threads(4); thread_pool(); ensure_started()\n"
     )

@@ -19,6 +19,7 @@ import re
 import secrets
 import stat
 import struct
+import sys
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -28,13 +29,17 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
+from relay.codegen.llvm.host import host_target
 from relay.executor.manifest import Placed, Stored
+from relay.runtime import processor
 from relay.runtime.memory import ALIGNMENT
 from relay.support.errors import ArtifactError
-from relay.target import Target, is_aarch64
+from relay.target import Target, is_aarch64, machine
 
 CONSTANTS: Final = "constants.bin"
 MANIFEST: Final = "manifest.json"
+#: The object of the support code that the others call: threads and scratch memory.
+SUPPORT: Final = "support.o"
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 #: The tag of a field of a zip member's header that only fills space, and what it takes at least.
 _PADDING_TAG, _PADDING_HEAD = 0xD935, 4
@@ -304,6 +309,16 @@ def _members(
 
 
 # ---------------------------------------------------------------------- use
+
+
+def check_runs_here(target: Target) -> None:
+    """Raise `ArtifactError` unless code for `target` runs on this machine, saying what is lacking.
+
+    LLVM, which knows all features, is asked only where the CPU itself does not tell enough.
+    """
+    same = _platform(target.triple) == (machine(), sys.platform)
+    if not (same and processor.features().issuperset(target.features)):
+        check_host(target, host_target())
 
 
 def check_host(target: Target, host: Target) -> None:

@@ -1,7 +1,8 @@
 """Compiled artefacts: a graph's machine code and constants in one file, by custom ``model.rly``.
 
 The file is an archive (see `relay.executor.archive`) with constants, ``objects/NUMBER.NAME.o``, an
-object file for each kernel and one for the entry point, and a manifest (`relay.executor.manifest`).
+object file for each kernel and one for the entry point, ``support.o``, the code for threads that
+they call, and a manifest (`relay.executor.manifest`).
 An artefact holds machine code, so load only what you would run.
 """
 
@@ -13,11 +14,12 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from relay.codegen.llvm.entry import SYMBOL, Place, Step
+from relay.codegen.llvm.calls import SYMBOL, Place, Step
 from relay.executor.archive import (
+    SUPPORT,
     Reader,
     Writer,
-    check_host,
+    check_runs_here,
     mapped,
     object_name,
     obstacle,
@@ -30,7 +32,7 @@ from relay.runtime.work import Work
 from relay.support.errors import ArtifactError
 from relay.target import Target
 
-__all__ = ["Artifact", "check_host", "obstacle", "read", "relay_version", "write"]
+__all__ = ["Artifact", "check_runs_here", "obstacle", "read", "relay_version", "write"]
 
 KIND: Final = b"relay compiled graph"
 
@@ -39,13 +41,14 @@ KIND: Final = b"relay compiled graph"
 class Artifact:
     """A compiled graph as data.
 
-    `objects` are object files by symbol: the kernels in order, then the entry point. `model_sha256`
-    is the digest of the model's file, or empty. `steps` counts the kernel calls of a run; `calls`
-    lists them, and `work` says what each has to do.
+    `objects` are object files by symbol: the kernels in order, then the entry point. `support` is
+    that of the support code. `model_sha256` is the digest of the model's file, or empty. `steps`
+    counts the kernel calls of a run; `calls` lists them, and `work` says what each has to do.
     """
 
     target: Target
     objects: Mapping[str, bytes]
+    support: bytes
     constants: tuple[npt.NDArray[np.generic], ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -81,6 +84,7 @@ def _write(artifact: Artifact, stream: BinaryIO) -> None:
             steps=artifact.steps,
             kernels=tuple(artifact.objects)[:-1],
             objects=objects,
+            support=writer.add(SUPPORT, artifact.support),
             constants=constants,
             tensors=tensors,
             calls=artifact.calls,
@@ -101,7 +105,7 @@ def read(path: str | os.PathLike[str]) -> Artifact:
 
 def _read(reader: Reader) -> Artifact:
     manifest = decode(reader.manifest)
-    reader.expect(manifest.objects)
+    reader.expect([*manifest.objects, SUPPORT])
     if len(manifest.objects) != len({*manifest.kernels, SYMBOL}):
         raise ArtifactError("it does not have an object for each kernel and one for the entry")
     _check_calls(manifest)
@@ -110,6 +114,7 @@ def _read(reader: Reader) -> Artifact:
     return Artifact(
         target=manifest.target,
         objects=dict(zip([*manifest.kernels, SYMBOL], images, strict=True)),
+        support=reader.part(SUPPORT, manifest.support).tobytes(),
         constants=constants,
         inputs=manifest.inputs,
         outputs=manifest.outputs,

@@ -7,17 +7,21 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from relay.codegen.llvm.entry import SYMBOL, entry_text
+from relay import dtypes
+from relay.codegen.llvm.calls import SYMBOL
+from relay.codegen.llvm.entry import entry_text
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import compile_text, link
+from relay.codegen.llvm.link import compile_text, link
 from relay.executor.artifact import obstacle
 from relay.executor.graph import GraphFactory
-from relay.ir.expr import Constant, Expr, Function, Var
+from relay.ir.expr import Call, Constant, Expr, Function, Var
 from relay.ir.module import IRModule
-from relay.ir.visit import bind
+from relay.ir.op import Operator
+from relay.ir.types import TensorType, Type
+from relay.ir.visit import bind, post_order_all
 from relay.lower import CompileOptions, Kernel, Lowered, lower, optimise
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import InputError, RelayError
+from relay.support.errors import InputError, RelayError, UnsupportedError
 from relay.support.timing import Timings, stage
 from relay.target import Target
 from relay.transform.base import PassContext
@@ -99,9 +103,65 @@ def _lower_module(
     options = CompileOptions(resolve_target(target), level)
     with stage("graph passes"):
         module = bind_params(as_module(program), params)
+        _check_numeric(module)
+        _check_closed(module)
         fused = optimise(module, options)
     with stage("lowering"):
         return _with_output_names(lower(fused, options, each), module)
+
+
+def _check_closed(module: IRModule) -> None:
+    """Raise `UnsupportedError` where parameters have open sizes, and show how to give them."""
+    main = module["main"]
+    assert isinstance(main, Function)
+    types = {p.name_hint: p.type_annotation for p in main.params}
+    open_ = {n: t for n, t in types.items() if isinstance(t, TensorType) and not t.is_static}
+    if not open_:
+        return
+    example = {n: tuple(d if isinstance(d, int) else 1 for d in t.shape) for n, t in open_.items()}
+    options = " ".join(f"--shape {n}={','.join(map(str, d))}" for n, d in example.items())
+    raise UnsupportedError(
+        "the graph executor needs static shapes, but these sizes are open:\n"
+        + "\n".join(f"  {n}: ({', '.join(map(str, t.shape))})" for n, t in open_.items())
+        + "\ngive them where the program is made, for example: "
+        f"from_onnx(model, shape={example!r})\non the command line: {options}"
+        "\nor run the program with the virtual machine: relay.vm.compile(mod) takes any sizes"
+    )
+
+
+def _check_numeric(module: IRModule) -> None:
+    """Raise `UnsupportedError` for a program that works on text, which only the host can do."""
+    for node in post_order_all(module.functions.values()):
+        match node:
+            case Var(type_annotation=type_) if type_ is not None and _holds_text(type_):
+                found = f"the variable %{node.name_hint} holds text"
+            case Constant(data=data) if data.dtype == dtypes.STRING:
+                found = "a constant holds text"
+            case Call(attrs=Operator() as operator) if _makes_text(operator):
+                found = f"{operator.name} runs on the host"
+            case _:
+                continue
+        raise UnsupportedError(
+            f"the graph executor runs what is compiled code altogether, but {found}; run the "
+            "program with the virtual machine: relay.vm.compile(mod), or "
+            'create_executor("vm", mod)',
+            node.span,
+        )
+
+
+def _makes_text(operator: Operator) -> bool:
+    """Whether `operator` runs on the host, or gives text whatever it takes."""
+    return operator.host or getattr(operator, "dtype", "") == dtypes.STRING
+
+
+def _holds_text(root: Type) -> bool:
+    stack = [root]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, TensorType) and current.dtype == dtypes.STRING:
+            return True
+        stack.extend(current.children())
+    return False
 
 
 def _with_output_names(lowered: Lowered, module: IRModule) -> Lowered:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.codegen.llvm.entry import SYMBOL, Step
+from relay.codegen.llvm.calls import SYMBOL, Step
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import Library, link
-from relay.executor.artifact import Artifact, check_host, obstacle, read, write
+from relay.codegen.llvm.link import link, support_object
+from relay.executor.artifact import Artifact, check_runs_here, obstacle, read, write
 from relay.runtime.device import Device, cpu
 from relay.runtime.executable import ArrayLike, Executable, TensorSpec
+from relay.runtime.library import Library
 from relay.runtime.memory import aligned_empty, is_aligned
 from relay.runtime.ndarray import NDArray
 from relay.runtime.work import Work
@@ -36,6 +37,7 @@ class GraphFactory:
     what profiling needs. `library` is the code ready to be called, or None where it is for another
     machine: such a program can only be written to a file. `timings` are seconds by stage of the
     compilation. `model_sha256` is the digest of the file the program comes from, or empty.
+    `support` is the object of the support code that came with the program, or None.
     """
 
     target: Target
@@ -51,6 +53,7 @@ class GraphFactory:
     model_sha256: str = ""
     calls: tuple[Step, ...] = ()
     work: tuple[Work, ...] = ()
+    support: bytes | None = None
 
     def __post_init__(self) -> None:
         self.constants = tuple(c if is_aligned(c) else _aligned(c) for c in self.constants)
@@ -110,6 +113,7 @@ class GraphFactory:
             Artifact(
                 target=self.target,
                 objects=dict(zip(names, self.objects, strict=True)),
+                support=support_object(self.target) if self.support is None else self.support,
                 constants=self.constants,
                 inputs=self.inputs,
                 outputs=self.outputs,
@@ -126,14 +130,16 @@ class GraphFactory:
 def load(path: str | os.PathLike[str]) -> GraphFactory:
     """The program that `GraphFactory.export_library` wrote to the file `path`, ready to run.
 
-    Nothing is compiled; constants are mapped from the file. An artefact holds machine code: load
-    only what you would run. Raises `ArtifactError` for a file that is missing, foreign, cut off or
-    changed, and for one compiled for another machine, saying which CPU features are missing here.
+    Nothing is compiled, and LLVM is not loaded; constants are mapped from the file. An artefact
+    holds machine code: load only what you would run. Raises `ArtifactError` for a file that is
+    missing, foreign, cut off or changed, and for one compiled for another machine, saying which CPU
+    features are missing here.
     """
     artifact = read(path)
     try:
-        check_host(artifact.target, host_target())
-        library = link(list(artifact.objects.values()), [SYMBOL])
+        check_runs_here(artifact.target)
+        objects = list(artifact.objects.values())
+        library = link(objects, [SYMBOL], support=artifact.support)
     except ArtifactError as error:
         raise ArtifactError(f"{os.fspath(path)}: {error.message}") from None
     except RuntimeError as error:
@@ -151,6 +157,7 @@ def load(path: str | os.PathLike[str]) -> GraphFactory:
         model_sha256=artifact.model_sha256,
         calls=artifact.calls,
         work=artifact.work,
+        support=artifact.support,
     )
 
 

@@ -8,6 +8,7 @@
      "inputs": [{"name": "x", "dtype": "float32", "shape": [1, 3]}], "outputs": [...],
      "arena_bytes": 4096, "steps": 2, "kernels": ["fused_dense"],
      "objects": [{"file": "objects/fused_dense.o", "bytes": 1200, "sha256": "..."}],
+     "support": {"bytes": 9000, "sha256": "..."},
      "constants": {"bytes": 128, "sha256": "...",
                    "tensors": [{"dtype": "float32", "shape": [3, 4], "offset": 0}]},
      "calls": [{"kernel": "fused_dense", "arguments": ["inputs 0", "constants 0", "outputs 0"],
@@ -18,11 +19,11 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from relay import dtypes
-from relay.codegen.llvm.entry import Place, Source, Step
+from relay.codegen.llvm.calls import Place, Source, Step
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import ALIGNMENT
 from relay.runtime.work import Work
@@ -30,8 +31,9 @@ from relay.support.errors import ArtifactError
 from relay.target import Target
 
 FORMAT = "relay compiled graph"
-#: Raised whenever the manifest, the entry point's signature or what kernels call changes.
-VERSION = 2
+#: Raised whenever the manifest, the entry point's signature, what kernels call or what Python calls
+#: of the support code changes.
+VERSION = 3
 #: No tensor and no arena is larger than this many bytes.
 MAX_BYTES = 1 << 40
 _MAX_FLOPS = 1 << 62
@@ -73,6 +75,7 @@ class Manifest:
     steps: int
     kernels: tuple[str, ...]
     objects: Mapping[str, Stored]
+    support: Stored
     constants: Stored
     tensors: tuple[Placed, ...]
     calls: tuple[Step, ...]
@@ -95,6 +98,7 @@ def encode(manifest: Manifest) -> bytes:
         "objects": [
             {"file": file, **dataclasses.asdict(part)} for file, part in manifest.objects.items()
         ],
+        "support": dataclasses.asdict(manifest.support),
         "constants": {
             **dataclasses.asdict(manifest.constants),
             "tensors": [dataclasses.asdict(t) for t in manifest.tensors],
@@ -137,6 +141,7 @@ def decode(data: bytes) -> Manifest:
         steps=root.number("steps"),
         kernels=root.texts("kernels"),
         objects={r.text("file"): stored(r) for r in root.records("objects")},
+        support=stored(root.record("support")),
         constants=whole,
         tensors=tuple(placed(r, whole.bytes) for r in constants.records("tensors")),
         calls=tuple(map(_call, root.records("calls"))),
@@ -208,10 +213,10 @@ class Record:
             raise self._wrong("shape", "a list of sizes")
         return tuple(value)
 
-    def dtype(self) -> str:
-        """The field ``dtype``."""
+    def dtype(self, known: Sequence[str] = dtypes.NAMES) -> str:
+        """The field ``dtype``, which is one of those that are `known`."""
         value = self.text("dtype")
-        if value not in dtypes.NAMES:
+        if value not in known:
             raise self._wrong("dtype", "a data type")
         return value
 

@@ -5,7 +5,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cached_property
 
-from relay.codegen.llvm.jit import compile_text, llvm_text, object_code
+from relay.codegen.llvm.jit import llvm_text
+from relay.codegen.llvm.link import compile_text, object_code
 from relay.ir.expr import Function
 from relay.loop import nest
 from relay.loop.ir import Block, Buffer, Func

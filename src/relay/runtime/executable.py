@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.runtime.memory import ALIGNMENT, aligned_empty, is_aligned
 from relay.runtime.ndarray import NDArray, SupportsDLPack, from_dlpack
 from relay.runtime.threads import ensure_started
@@ -98,6 +98,8 @@ class Executable:
         index = self._index(key)
         spec = self.inputs[index]
         array = value if type(value) is np.ndarray else _as_numpy(value, spec)
+        if array.dtype.isbuiltin == 2 and array.dtype.name == spec.dtype:
+            array, _ = codes.stored_form(array)
         if array.shape != spec.shape or array.dtype != self._storage[index]:
             raise InputError(
                 f"input {spec.name!r} expects {spec.dtype}{list(spec.shape)}, "

@@ -13,7 +13,12 @@ ALIGNMENT = 64
 
 
 def aligned_empty(shape: Sequence[int], dtype: str) -> npt.NDArray[np.generic]:
-    """An uninitialised C-contiguous array of a relay data type, aligned to `ALIGNMENT`."""
+    """An uninitialised C-contiguous array of a relay data type, aligned to `ALIGNMENT`.
+
+    Text has no address that anybody could use: it comes as an array of empty texts.
+    """
+    if dtype == dtypes.STRING:
+        return np.full(tuple(shape), "", object)
     storage = dtypes.to_numpy(dtype)
     nbytes = math.prod(shape) * storage.itemsize
     raw = np.empty(nbytes + ALIGNMENT, np.uint8)

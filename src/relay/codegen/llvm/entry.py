@@ -11,39 +11,10 @@ and after each one: an array of one more than there are calls. Only who profiles
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from relay.codegen.llvm.builder import FunctionBuilder, Module
+from relay.codegen.llvm.calls import PROFILED_SYMBOL, SYMBOL, Place, Source, Step
 from relay.target import Target
-
-SYMBOL = "relay_main"
-PROFILED_SYMBOL = "relay_profiled_main"
-
-
-class Place(Enum):
-    """Where a kernel's argument comes from."""
-
-    INPUT = "inputs"
-    OUTPUT = "outputs"
-    CONSTANT = "constants"
-    ARENA = "arena"
-
-
-@dataclass(frozen=True)
-class Source:
-    """An argument: the `index`-th input, output or constant, or `index` bytes into the arena."""
-
-    place: Place
-    index: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """One kernel call: a symbol, and its parameters followed by its workspaces."""
-
-    kernel: str
-    args: tuple[Source, ...]
 
 
 def entry_text(steps: Sequence[Step], target: Target, symbol: str = SYMBOL) -> str:

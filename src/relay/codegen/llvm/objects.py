@@ -13,12 +13,11 @@ renamed. When the cache outgrows its bound, the files used longest ago go first.
 
 import contextlib
 import hashlib
+import importlib.metadata
 import os
 import tempfile
 from functools import cache
 from pathlib import Path
-
-import llvmlite
 
 from relay.target import Target
 
@@ -64,6 +63,12 @@ def source_digest(folder: Path, without: frozenset[str] = frozenset()) -> bytes:
 
 
 @cache
+def llvm_version() -> str:
+    """The version of llvmlite that is installed, which brings LLVM; it need not be loaded."""
+    return importlib.metadata.version("llvmlite")
+
+
+@cache
 def _generator_digest() -> bytes:
     """A digest of the code generator's sources: other code, other objects."""
     return source_digest(Path(__file__).parent)
@@ -71,11 +76,16 @@ def _generator_digest() -> bytes:
 
 def cache_key(text: str, target: Target) -> str:
     """The key of the object that `text` determines for `target`."""
-    head = (_LAYOUT, llvmlite.__version__, target.triple, target.cpu, target.vector_bytes)
+    head = (_LAYOUT, llvm_version(), target.triple, target.cpu, target.vector_bytes)
     digest = hashlib.sha256(_generator_digest())
     digest.update(repr((*head, target.features)).encode())
     digest.update(text.encode())
     return digest.hexdigest()
+
+
+def text_key(text: str) -> str:
+    """The key of what depends on `text` alone."""
+    return hashlib.sha256(repr((_LAYOUT, text)).encode()).hexdigest()
 
 
 def cache_read(key: str) -> bytes | None:

@@ -31,8 +31,9 @@ from relay.codegen.llvm.ceilings import (
     peaks,
 )
 from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import Library, compile_text, link
+from relay.codegen.llvm.link import compile_text, link
 from relay.codegen.llvm.objects import directory
+from relay.runtime.library import Library
 from relay.runtime.memory import aligned_empty
 from relay.runtime.threads import ensure_started, get_num_threads
 from relay.runtime.work import Work

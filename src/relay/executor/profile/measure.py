@@ -5,12 +5,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from relay.codegen.llvm.entry import PROFILED_SYMBOL, profiled_entry_text, tick_seconds
-from relay.codegen.llvm.jit import Library, compile_text, link
+from relay.codegen.llvm.calls import PROFILED_SYMBOL
+from relay.codegen.llvm.entry import profiled_entry_text, tick_seconds
+from relay.codegen.llvm.link import compile_text, link
 from relay.executor.graph import GraphFactory
 from relay.executor.profile.machine import measure_machine
 from relay.executor.profile.profile import Profile
 from relay.runtime.executable import Executable
+from relay.runtime.library import Library
 from relay.runtime.threads import get_num_threads
 from relay.support.errors import InputError
 
