@@ -87,6 +87,13 @@ def main() -> None:
             mp.mpf(4),
             degree,
         )
+    show(
+        "ERF_NARROW  erf(x) / x in x^2",
+        removable(lambda z: mp.erf(root(z)) / root(z), mp.nstr(2 / mp.sqrt(mp.pi), 40)),
+        mp.mpf(0),
+        mp.mpf(9),
+        8,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Loop programs compiled by LLVM against NumPy: every operation, loop kind and access pattern."""
 
 import ctypes
+import math
 import mmap
 
 import numpy as np
@@ -32,6 +33,7 @@ from relay.te.expr import (
 FLOATS = ["float32", "float64", "float16", "bfloat16"]
 SIGNED = ["int8", "int16", "int32", "int64"]
 UNSIGNED = ["uint8", "uint16", "uint32", "uint64"]
+COMPUTED = [name for name in dtypes.NAMES if name not in dtypes.SMALL]
 SERIAL, PARALLEL = Kind.SERIAL, Kind.PARALLEL
 VECTORIZED, UNROLLED = Kind.VECTORIZED, Kind.UNROLLED
 
@@ -267,6 +269,21 @@ def test_float_unary(op, dtype, lanes):
     close(actual, narrow, "bool" if wide.dtype == bool else dtype)
 
 
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_error_function_of_narrow_types(dtype, lanes):
+    """It is rounded correctly but where that is close, one at the ends, and odd."""
+    values = np.concatenate([np.linspace(-4, 4, 4084), [0, -0.0, 1e-6, -1e-6, 3, -3, 100, -100]])
+    a = to_storage(np.concatenate([values, np.full(2, [np.inf]), [-np.inf, np.nan]]), dtype)
+    exact = np.array([math.erf(x) for x in to_value(a, dtype)])
+    actual = to_value(elementwise(lambda p: Unary("erf", p), [a], dtype, lanes), dtype)
+    step = {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    np.testing.assert_allclose(actual, exact, rtol=0.6 * step, atol=6e-8)
+    np.testing.assert_array_equal(actual[-4:-1], [1, 1, -1])
+    assert np.isnan(actual[-1])
+    np.testing.assert_array_equal(np.signbit(actual[:-1]), np.signbit(to_value(a, dtype)[:-1]))
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int32", "uint8", "int64"])
 def test_integer_unary(dtype):
     a, _ = pairs(dtype)
@@ -294,8 +311,8 @@ def test_logic(lanes):
 
 
 @pytest.mark.parametrize("lanes", [1, 16])
-@pytest.mark.parametrize("target", dtypes.NAMES)
-@pytest.mark.parametrize("source", dtypes.NAMES)
+@pytest.mark.parametrize("target", COMPUTED)
+@pytest.mark.parametrize("source", COMPUTED)
 def test_cast(source, target, lanes):
     values = np.array([0, 1, 2, 3, 100, 5, 77, 42] * 2, np.float64)
     if source not in ("bool", *UNSIGNED) and target not in ("bool", *UNSIGNED):

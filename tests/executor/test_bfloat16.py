@@ -8,12 +8,12 @@ import pytest
 import relay
 from relay import nn
 from relay.codegen.llvm.jit import llvm_text
+from relay.codes import from_bfloat16, to_bfloat16
 from relay.executor.build import lower_module
 from relay.ir import IRModule
 from relay.ir.expr import Expr, Function
 from relay.runtime.ndarray import NDArray
 from relay.target import for_cpu
-from relay.te.arith import from_bfloat16, to_bfloat16
 
 TARGET = for_cpu(
     "x86_64-unknown-linux-gnu", features=("avx512bf16", "avx512bw", "avx512vl"), l2_bytes=1 << 20
@@ -122,7 +122,12 @@ def test_arithmetic_rounds_once() -> None:
     assert run(chain, NDArray(to_bfloat16(np.full(64, 1.046875)), "bfloat16"))[0] == 1.1484375
 
 
-def test_large_convolutions_may_go_by_tiles() -> None:
+@pytest.mark.parametrize(("pairs", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_large_convolutions_may_go_by_tiles(pairs: bool, dtype: str) -> None:
+    """Rounded tiles are multiplied in pairs where there is an instruction for it."""
+    target = TARGET if pairs else for_cpu("x86_64-unknown-linux-gnu", features=("avx2", "fma"))
     program = function(PROGRAMS["conv-large"][0], "bfloat16", (1, 64, 56, 56))
-    names = [kernel.name for kernel in lower_module(program, TARGET).kernels]
-    assert any("winograd" in name for name in names)
+    kernels = lower_module(program, target).kernels
+    (kernel,) = (kernel for kernel in kernels if "winograd" in kernel.name)
+    assert kernel.loops.params[1].dtype == dtype
+    assert ("dpbf16ps" in llvm_text([kernel.scheduled], target)) == pairs

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import te
-from relay.te.expr import INDEX, UNARY, Const, Expr
+from relay.te.expr import INDEX, REINTERPRETS, UNARY, Const, Expr
 from relay.te.walk import post_order, rewrite, structural_key, substitute, variables
 
 i, j = te.Var("i"), te.Var("j")
@@ -71,7 +71,7 @@ def test_numbers_take_the_other_type() -> None:
         x[i, j] + i
 
 
-@pytest.mark.parametrize("op", sorted(UNARY - {"not", "bitnot", "asint"}))
+@pytest.mark.parametrize("op", sorted(UNARY - REINTERPRETS - {"not", "bitnot"}))
 def test_unary_types(op: str) -> None:
     wanted = "bool" if op.startswith("is") else "float32"
     assert te.unary(op, x[i, j]).dtype == wanted
@@ -81,6 +81,8 @@ def test_bits_of_a_float() -> None:
     bits = te.unary("asint", x[i, j])
     assert bits.dtype == "int32"
     assert te.unary("asfloat", bits).dtype == "float32"
+    small = te.unary("asfloat4_e2m1fn", te.const(3, "int4"))
+    assert (small.dtype, te.unary("asint", small).dtype) == ("float4_e2m1fn", "int4")
 
 
 def test_compute_names_indices() -> None:

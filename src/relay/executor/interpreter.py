@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from relay import dtypes
 from relay.executor.debugging import pause
+from relay.executor.lists import apply_to_lists
 from relay.executor.trace import At, Trace, chosen
 from relay.executor.values import (
     Argument,
@@ -45,7 +47,7 @@ from relay.ir.expr import (
 )
 from relay.ir.match import Match
 from relay.ir.module import IRModule
-from relay.ir.op import Operator, attributes
+from relay.ir.op import Array, Operator, attributes
 from relay.ir.patterns import (
     Pattern,
     PatternConstructor,
@@ -54,8 +56,9 @@ from relay.ir.patterns import (
     PatternWildcard,
 )
 from relay.ir.reference import RefCreate, RefRead, RefWrite
-from relay.ir.types import TupleType, flatten_tensor_types
+from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.op.debugging import Debug
+from relay.op.lists import LIST, ListOperator
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InternalError, RelayError
 
@@ -73,6 +76,8 @@ __all__ = [
     "matches",
     "truth",
 ]
+
+_NOT_NATIVE = frozenset(name for name in dtypes.NAMES if not dtypes.is_native(name))
 
 
 @dataclass(slots=True)
@@ -308,10 +313,16 @@ def truth(value: Value) -> bool:
 def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
     """The result of an operator by its reference; ``bfloat16`` is computed in ``float32``."""
     assert isinstance(declaration, Operator)
+    if isinstance(declaration, ListOperator):
+        given = [_listed(a) if isinstance(a, ConstructorValue) else a for a in arguments]
+        return _chained(apply_to_lists(declaration, given, _array_of, NDArray))
     types = [type_of(a) for a in arguments]
+    if declaration.reads_stored:
+        return _apply_to_stored(declaration, arguments, types)
     result = declaration.reference(*(to_numpy(a) for a in arguments))
-    narrow = "bfloat16" in attributes(declaration).values() or any(
-        t.dtype == "bfloat16" for type_ in types for t in flatten_tensor_types(type_)
+    narrow = any(v in _NOT_NATIVE for v in attributes(declaration).values() if type(v) is str)
+    narrow = narrow or any(
+        not dtypes.is_native(t.dtype) for type_ in types for t in flatten_tensor_types(type_)
     )
     if not narrow:
         if isinstance(result, tuple):
@@ -322,6 +333,43 @@ def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
     arrays = result if isinstance(result, tuple) else (result,)
     found = tuple(from_numpy(a, t.dtype) for a, t in zip(arrays, fields, strict=True))
     return found if isinstance(declared, TupleType) else found[0]
+
+
+def _array_of(value: Value) -> tuple[Array, str] | None:
+    return (value.numpy(), value.dtype) if isinstance(value, NDArray) else None
+
+
+def _listed(value: ConstructorValue) -> "Value | list[Value]":
+    """The elements of a list of the prelude; other data as they are."""
+    if value.constructor.belong_to != LIST:
+        return value
+    found: list[Value] = []
+    rest: Value = value
+    while isinstance(rest, ConstructorValue) and rest.fields:
+        found.append(rest.fields[0])
+        rest = rest.fields[1]
+    return found
+
+
+def _chained(value: "Value | list[Value]") -> Value:
+    """A list of Python as one of the prelude."""
+    if not isinstance(value, list):
+        return value
+    cons, nil = IRModule.library("prelude.rly")[LIST].constructors
+    chain = ConstructorValue(nil)
+    for element in reversed(value):
+        chain = ConstructorValue(cons, (element, chain))
+    return chain
+
+
+def _apply_to_stored(
+    declaration: Operator, arguments: Sequence[Value], types: Sequence[Type]
+) -> NDArray:
+    """The result of an operator whose reference takes and gives what is stored."""
+    declared = declaration.call_type(types)
+    assert isinstance(declared, TensorType)
+    stored = [a.numpy() for a in arguments if isinstance(a, NDArray)]
+    return NDArray(np.asarray(declaration.reference(*stored)), declared.dtype)
 
 
 class Interpreter:

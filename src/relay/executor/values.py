@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.ir.adt import Constructor
 from relay.ir.expr import Constant, Expr, Function, Op, Var
 from relay.ir.expr import const as constant
@@ -106,24 +106,18 @@ def type_of(value: Value) -> Type:
 
 
 def to_numpy(value: Value) -> Any:
-    """A tensor, or a tuple of tensors, as NumPy arrays; ``bfloat16`` becomes ``float32``."""
+    """A tensor, or a tuple of tensors, as NumPy arrays; see `NDArray.values`."""
     if isinstance(value, tuple):
         return tuple(to_numpy(f) for f in value)
     assert isinstance(value, NDArray)
-    if value.dtype == "bfloat16":
-        return (value.numpy().astype("uint32") << 16).view("float32")
-    return value.numpy()
+    return value.values()
 
 
 def from_numpy(array: npt.NDArray[Any], dtype: str) -> NDArray:
-    """`array` as a tensor of `dtype`; for ``bfloat16`` it is rounded to the nearest."""
-    if dtype != "bfloat16":
+    """`array` as a tensor of `dtype`; what NumPy does not have is rounded to the nearest."""
+    if dtypes.is_native(dtype):
         return NDArray(np.asarray(array))
-    bits = np.ascontiguousarray(array, dtype="float32").reshape(np.shape(array)).view("uint32")
-    # To the nearest, ties to even; a NaN must not carry over into infinity.
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    kept = np.where(np.isnan(array), (bits >> 16) | 0x40, rounded)
-    return NDArray(np.asarray(kept, dtype="uint16"), "bfloat16")
+    return NDArray(codes.encode(array, dtype), dtype)
 
 
 def bind_arguments(
@@ -189,9 +183,16 @@ def _to_array(argument: Any, dtype: str | None) -> NDArray:
         array = np.asarray(argument)
         if dtype == "bfloat16" and array.dtype == np.float32:
             return from_numpy(array, "bfloat16")
+        if dtype is not None and not dtypes.is_native(dtype) and _stores(array, dtype):
+            return NDArray(array, dtype)
         return NDArray(array)
-    if dtype == "bfloat16":
-        return from_numpy(np.asarray(argument, dtype="float32"), "bfloat16")
+    if dtype is not None and not dtypes.is_native(dtype):
+        return from_numpy(np.asarray(argument), dtype)
     if dtype is not None:
         return NDArray(np.asarray(argument, dtype=dtypes.to_numpy(dtype)))
     return constant(argument).data
+
+
+def _stores(array: npt.NDArray[Any], dtype: str) -> bool:
+    """Whether `array` is what `dtype`, which NumPy does not have, is stored as."""
+    return bool(array.dtype == dtypes.to_numpy(dtype))

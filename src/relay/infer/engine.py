@@ -41,6 +41,7 @@ from relay.ir.types import (
     TupleType,
     Type,
     TypeRelation,
+    compatible,
     instantiate,
     is_complete,
     join,
@@ -323,11 +324,15 @@ class Inference:
         """The type of a value that is one of several, which must agree."""
         result = self.unifier.full(types[0])
         for other in types[1:]:
-            if not self.unifier.unify(result, other):
-                both = f"{self.unifier.full(result)} and {self.unifier.full(other)}"
-                self._report(node, f"{what} must have one type, found {both}")
+            found = self.unifier.full(other)
+            if is_complete(result) and is_complete(found):
+                agree = compatible(result, found, sizes=False)
+            else:
+                agree = self.unifier.unify(result, found)
+                result, found = self.unifier.full(result), self.unifier.full(found)
+            if not agree:
+                self._report(node, f"{what} must have one type, found {result} and {found}")
                 return self.unifier.poison()
-            result, found = self.unifier.full(result), self.unifier.full(other)
             if is_complete(result) and is_complete(found):
                 result = join(result, found)
         return result

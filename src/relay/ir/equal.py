@@ -335,7 +335,7 @@ def _path_text(path: _Path) -> str:
 
 
 def _constant_key(constant: Constant) -> tuple[str, tuple[int, ...], bytes]:
-    return (constant.data.dtype, constant.data.shape, constant.data.numpy().tobytes())
+    return (constant.data.dtype, constant.data.shape, constant.data.tobytes())
 
 
 def _digest(*parts: object) -> int:

@@ -468,7 +468,7 @@ class If(Expr):
         cond, left, right = (_type(c) for c in self.children())
         if cond != TensorType((), "bool"):
             raise TypeInferenceError(f"an if needs a scalar bool condition, found {cond}")
-        if not compatible(left, right):
+        if not compatible(left, right, sizes=False):
             raise TypeInferenceError(
                 f"both branches of an if must have one type, found {left} and {right}"
             )
@@ -592,11 +592,12 @@ def const(
     """A constant. Without `dtype`, Python ints become int32, floats float32, bools bool;
 
     lists go through NumPy, with int64 narrowed to int32 and float64 to float32; arrays keep theirs.
-    Values are rounded to ``bfloat16``; where its bits are known, make an `NDArray` around them.
+    Values are rounded to types that NumPy does not have, as ``bfloat16``; where what is stored is
+    known, make an `NDArray` around it.
     """
     if isinstance(value, NDArray):
         return Constant(value, span)
-    if dtype == "bfloat16":
+    if dtype is not None and not dtypes.is_native(dtype):
         return Constant(new_array(value, dtype), span)
     array = np.asarray(value, dtype=None if dtype is None else dtypes.to_numpy(dtype))
     if dtype is None and not isinstance(value, np.ndarray | np.generic):

@@ -22,7 +22,7 @@ STYLE: Final = (
 """The colours of the classes."""
 
 _KEYWORDS: Final = frozenset("def else extern fn free_var if let match type".split())
-_SCALAR: Final = re.compile(r"(bool|bfloat16|u?int\d+|float\d+|Tensor)")
+_SCALAR: Final = re.compile(r"(bool|bfloat16|u?int\d+|float\d+(?:_\w+)?|Tensor)")
 _TOKEN: Final = re.compile(
     r"""(?P<comment>/\*.*?\*/|//[^\n]*)
     |(?P<literal>"(?:\\.|[^"\\])*"|\b\d[\w.]*(?:[eE][+-]\d+\w*)?|\b(?:True|False)\b)

@@ -93,7 +93,7 @@ class Match(Expr):
         result = self.clauses[0].rhs.checked_type
         for clause in self.clauses[1:]:
             found = clause.rhs.checked_type
-            if not compatible(result, found):
+            if not compatible(result, found, sizes=False):
                 raise TypeInferenceError(
                     f"all clauses of a match must have one type, found {result} and {found}"
                 )

@@ -4,8 +4,9 @@
 
     {"relay.Constant": [{"dtype": "float32", "shape": [2], "data": "AACAPwAAgD8="}]}
 
-`data` is base64 of the elements, little-endian, in row-major order. The metadata that Relay's first
-implementation wrote, a graph of nodes and a list of arrays, is read, too (`relay.ir.node_graph`).
+`data` is base64 of the elements, little-endian, in row-major order; text is a list of strings. The
+metadata that Relay's first implementation wrote, a graph of nodes and a list of arrays, is read,
+too (`relay.ir.node_graph`).
 """
 
 import base64
@@ -31,6 +32,9 @@ def dump(constants: Iterable[Constant]) -> str:
 
 
 def _entry(constant: Constant) -> dict[str, object]:
+    if constant.data.dtype == dtypes.STRING:
+        texts = [str(v) for v in constant.data.numpy().flat]
+        return {"dtype": dtypes.STRING, "shape": list(constant.data.shape), "data": texts}
     data = np.ascontiguousarray(constant.data.numpy())
     little = data.astype(data.dtype.newbyteorder("<"), copy=False)
     return {
@@ -71,10 +75,12 @@ def _constant(entry: object, index: int) -> Constant:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data"}:
         raise MetadataError(f"{where} must be an object with dtype, shape and data")
     dtype, shape, data = entry["dtype"], entry["shape"], entry["data"]
-    if dtype not in dtypes.NAMES:
+    if dtype not in dtypes.TENSOR_NAMES:
         raise MetadataError(f"{where} has the dtype {dtype!r}, which is not a data type")
     if not isinstance(shape, list) or not all(type(d) is int and d >= 0 for d in shape):
         raise MetadataError(f"{where} has the shape {shape!r}, expected a list of sizes")
+    if dtype == dtypes.STRING:
+        return _text(data, shape, where)
     if not isinstance(data, str):
         raise MetadataError(f"the data of {where} must be a base64 string")
     # Sizes are compared before anything is allocated for them.
@@ -94,6 +100,20 @@ def _constant(entry: object, index: int) -> Constant:
     storage = dtypes.to_numpy(dtype)
     array = np.frombuffer(raw, storage.newbyteorder("<")).astype(storage).reshape(shape)
     return Constant(NDArray(array, dtype))
+
+
+def _text(data: object, shape: list[int], where: str) -> Constant:
+    if not isinstance(data, list) or not all(isinstance(v, str) for v in data):
+        raise MetadataError(f"the data of {where} must be a list of strings")
+    if len(data) != math.prod(shape):
+        raise MetadataError(
+            f"{where} is declared {dtypes.STRING} of shape {shape}, which takes "
+            f"{math.prod(shape)} elements, but its data holds {len(data)}"
+        )
+    try:
+        return Constant(NDArray(np.array(data, object).reshape(shape)))
+    except ValueError:  # a size of zero lets others be too large for NumPy
+        raise MetadataError(f"{where} has a shape that is too large: {shape}") from None
 
 
 __all__ = ["CONSTANTS", "MetadataError", "dump", "load"]

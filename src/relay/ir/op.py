@@ -25,8 +25,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 import numpy as np
 import numpy.typing as npt
 
+from relay import dtypes
 from relay.ir.expr import Call, Expr, Op, OperatorBase
-from relay.ir.types import TensorType, Type
+from relay.ir.types import TensorType, TupleType, Type
 from relay.support.errors import TypeInferenceError, UnsupportedError
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -64,6 +65,9 @@ class Operator(OperatorBase):
       is zero. They may be used more than once: expressions are shared. An operator whose result
       does not follow small changes (comparisons, rounding, shapes, positions) declares
       ``piecewise_constant = True`` instead: all its gradients are zero.
+    - ``expand(self, *arguments) -> Expr`` (optional): the call in terms of other operators, with
+      the same type. An operator that has it needs no ``compute``: compilers expand it first, with
+      `relay.transform.ExpandOps`.
     - ``layouts`` (optional): how the operator follows a change of data layout.
     """
 
@@ -72,6 +76,14 @@ class Operator(OperatorBase):
     pattern: ClassVar[Pattern]
     level: ClassVar[int]
     stateful: ClassVar[bool] = False
+    #: Whether it runs on the host: `reference` is all of its meaning, and no code is made for it.
+    host: ClassVar[bool] = False
+    #: Whether the small types (`dtypes.SMALL`) may go in and out: what moves and compares elements.
+    takes_small: ClassVar[bool] = False
+    #: Whether text may, besides: what moves and compares is understood to. The host works on it.
+    takes_text: ClassVar[bool] = False
+    #: Whether `reference` takes and gives what is stored (`NDArray.numpy`), not values.
+    reads_stored: ClassVar[bool] = False
     #: Whether small changes of the arguments leave the result as it is, so that gradients are zero.
     piecewise_constant: ClassVar[bool] = False
     #: Why a capability is absent: {"compute": "runs only in the interpreter"}; read by the tests.
@@ -118,6 +130,18 @@ class Operator(OperatorBase):
         reason = self.missing.get("gradient", "it declares none")
         raise UnsupportedError(f"the operator {self.name} has no gradient: {reason}")
 
+    def expand(self, *arguments: Any, **_: Any) -> Expr:
+        """The call of this operator on `arguments`, whose types are known, by other operators.
+
+        Raises `UnsupportedError` where the operator declares none: it is one of those others.
+        """
+        raise UnsupportedError(f"the operator {self.name} stands for itself")
+
+    @property
+    def expands(self) -> bool:
+        """Whether the operator declares what it is in terms of other operators."""
+        return type(self).expand is not Operator.expand
+
     def complete_inputs(self, types: Sequence[Type | None]) -> Sequence[Type | None]:
         """Argument types with what this operator can tell of the unknown ones filled in.
 
@@ -131,7 +155,26 @@ class Operator(OperatorBase):
                 f"{self.name} takes {len(self.inputs)} arguments "
                 f"({', '.join(self.inputs) or 'none'}), found {len(types)}"
             )
-        return self.infer(*types)
+        if self.takes_small:
+            return self.infer(*types)
+        self._refuse_special(types)
+        result = self.infer(*types)
+        self._refuse_special((result,))
+        return result
+
+    def _refuse_special(self, types: Sequence[Type]) -> None:
+        """Raise `TypeInferenceError` where a tensor of small type, or of text, goes in or out."""
+        for type_ in types:
+            fields = type_.fields if isinstance(type_, TupleType) else (type_,)
+            for found in fields:
+                if isinstance(found, TensorType) and found.dtype in dtypes.SMALL:
+                    raise TypeInferenceError(
+                        f"{self.name} does not compute with {found.dtype} (found {found}): "
+                        'cast first, for example cast(x, dtype="float32")'
+                    )
+                if isinstance(found, TensorType) and found.dtype == dtypes.STRING:
+                    if not self.takes_text:
+                        raise TypeInferenceError(f"{self.name} does not work on text: {found}")
 
     @classmethod
     def call(cls, *args: Expr, **attributes: Any) -> Call:

@@ -16,6 +16,7 @@ from relay.ir.attribute_parser import (
     AttributeValue,
     attribute_value,
     operator_attributes,
+    string_value,
 )
 from relay.ir.expr import (
     Call,
@@ -324,6 +325,10 @@ class _Parser(PartsParser):
                 return self._global(self.advance())
             case "number":
                 return scalar_literal(self, self.advance())
+            case "string":
+                token = self.advance()
+                text = np.asarray(string_value(self, token), object)
+                return Constant(text, self.span_of(token))
             case "identifier":
                 return (yield self._word())
         if self.at("("):

@@ -147,6 +147,8 @@ def literal_text(constant: Constant) -> str | None:
     if data.shape != ():
         return None
     scalar = data.numpy()[()]
+    if data.dtype == dtypes.STRING:
+        return json.dumps(scalar)
     if data.dtype == "bool":
         return str(bool(scalar))
     suffix = _LITERAL_SUFFIX.get(data.dtype)
@@ -433,7 +435,7 @@ class _Printer:
 
     def _name_types(self, params: Sequence[TypeVar]) -> None:
         """Give type parameters names that nothing else in this definition has."""
-        taken = self._types.union(self._type_names.values(), dtypes.NAMES)
+        taken = self._types.union(self._type_names.values(), dtypes.TENSOR_NAMES)
         for param in params:
             base = _NOT_NAME.sub("_", param.name_hint).replace("/", "_")
             base = base if base[:1].isalpha() and base.isascii() else f"t{base}"

@@ -25,7 +25,7 @@ from relay.support.diagnostics import did_you_mean
 from relay.support.lexer import Token
 from relay.support.source import Source
 
-RESERVED: Final = frozenset({*dtypes.NAMES, "Tensor", "Tuple", "fn", "ref"})
+RESERVED: Final = frozenset({*dtypes.TENSOR_NAMES, "Tensor", "Tuple", "fn", "ref"})
 """Names that types of the language have; a data type of such a name could not be told apart."""
 
 TypeStep: TypeAlias = Generator["TypeStep", Type, Type]
@@ -173,8 +173,8 @@ class TypeParser(TokenStream):
         return RefType(value)
 
     def _dtype(self, token: Token) -> str:
-        if token.text not in dtypes.NAMES:
-            known = (*dtypes.NAMES, "Tensor", "fn", *self.type_vars, *self.arities)
+        if token.text not in dtypes.TENSOR_NAMES:
+            known = (*dtypes.TENSOR_NAMES, "Tensor", "fn", *self.type_vars, *self.arities)
             self.error(
                 token, f"there is no type named `{token.text}`", *did_you_mean(token.text, known)
             )

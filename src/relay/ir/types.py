@@ -372,12 +372,13 @@ def is_dynamic(type_: Type) -> bool:
     return False
 
 
-def compatible(expected: Type, found: Type) -> bool:
+def compatible(expected: Type, found: Type, *, sizes: bool = True) -> bool:
     """Whether a value of type `found` may stand where `expected` is wanted.
 
     The types have to be equal, except that an `Any` dimension on either side agrees with any size,
     that the names of type parameters do not count, and that a polymorphic function may stand for
-    each of its instances.
+    each of its instances. Without `sizes`, all sizes agree with each other: `join` says what they
+    have in common.
     """
     matching: dict[TypeVar, Type] = {}
     open_: set[TypeVar] = set()
@@ -393,7 +394,7 @@ def compatible(expected: Type, found: Type) -> bool:
             matching[right] = left
             continue
         if isinstance(left, TensorType) and isinstance(right, TensorType):
-            if not _same_tensors(left, right):
+            if not _same_tensors(left, right, sizes):
                 return False
             continue
         if isinstance(left, FuncType) and isinstance(right, FuncType):
@@ -413,16 +414,21 @@ def compatible(expected: Type, found: Type) -> bool:
     return True
 
 
-def _same_tensors(left: TensorType, right: TensorType) -> bool:
-    """Whether two tensor types agree, as far as their sizes are known."""
+def _same_tensors(left: TensorType, right: TensorType, sizes: bool) -> bool:
+    """Whether two tensor types agree, with `sizes` as far as these are known."""
     if left.dtype != right.dtype or len(left.shape) != len(right.shape):
         return False
+    if not sizes:
+        return True
     pairs = zip(left.shape, right.shape, strict=True)
     return all(a == b or isinstance(a, Any) or isinstance(b, Any) for a, b in pairs)
 
 
 def join(a: Type, b: Type) -> Type:
-    """The type of a value that has one of two `compatible` types: where they differ, `Any`."""
+    """The type of a value that has one of two types, `compatible` without sizes.
+
+    Where sizes differ they are `Any`.
+    """
     done: dict[tuple[int, int], Type] = {}
     stack = [(a, b)]
     while stack:

@@ -31,8 +31,8 @@ def run(func: Func, *arrays: npt.ArrayLike) -> tuple[npt.NDArray[np.generic], ..
     """What `func` computes of its inputs: the outputs, in order.
 
     `arrays` are the inputs, in the order and with the shapes and dtypes of the parameters;
-    ``bfloat16`` goes in and out as ``uint16`` bits. Raises `InputError` for other inputs and
-    `InternalError` when the program breaks the contract of `relay.loop.ir`.
+    ``bfloat16`` and small types go in and out as they are stored. Raises `InputError` for other
+    inputs and `InternalError` when the program breaks the contract of `relay.loop.ir`.
     """
     inputs = func.params[: len(func.params) - func.outputs]
     if len(arrays) != len(inputs):
@@ -64,6 +64,8 @@ def _scratch(buffer: Buffer, copies: int, rows: _Index | None) -> _Memory:
     numpy_dtype = dtypes.to_numpy(buffer.dtype)
     if buffer.dtype == "bfloat16":
         fill = np.full(1, 0x7FC0, np.uint16)
+    elif buffer.dtype in dtypes.SMALL:
+        fill = np.asarray([arith.stored(np.float32(np.nan), buffer.dtype)], numpy_dtype)
     elif dtypes.is_float(buffer.dtype):
         fill = np.full(1, np.nan, numpy_dtype)
     else:
@@ -241,8 +243,8 @@ def _apply(node: Expr, values: list[Value], lanes: _Lanes, stmt: Stmt) -> Value:
             return lanes.values[node]
         case Load():
             return _load(node, values, lanes, stmt)
-        case Unary(op=op):
-            return arith.convert(arith.UNARY[op](*values), node.dtype)
+        case Unary():
+            return arith.unary(node, values[0])
         case Binary(op=op):
             return arith.convert(arith.BINARY[op](*values), node.dtype)
         case Compare(op=op):

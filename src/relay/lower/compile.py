@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.codegen.llvm.entry import Place, Source
-from relay.codegen.llvm.entry import Step as EntryStep
+from relay.codegen.llvm.calls import Place, Source
+from relay.codegen.llvm.calls import Step as EntryStep
 from relay.ir.expr import Call, Function, Op, Var
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType

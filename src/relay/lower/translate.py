@@ -155,4 +155,5 @@ def _compute(op: Op, attrs: Operator, arguments: Sequence[Tensors]) -> Tensors:
 
 def _scalar(constant: Constant) -> te.Tensor:
     value = constant.data.item()
+    assert not isinstance(value, str), "text does not get into compiled code"
     return te.compute((), lambda: te.const(value, constant.data.dtype), "scalar")

@@ -2,7 +2,9 @@
 
 An `NDArray` shares its memory with NumPy (`numpy`, ``np.asarray``) and with every library that
 speaks DLPack (``torch.from_dlpack(a)``, `from_dlpack`), without copying. ``bfloat16`` is stored
-as the ``uint16`` bits of its elements, which is what `numpy` gives for it.
+as the ``uint16`` bits of its elements, which is what `numpy` gives for it, the small types one
+element a byte (see `relay.dtypes`), and ``string`` as objects that are `str`. Arrays of the package
+``ml_dtypes`` are taken as they are, and given by `typed`.
 """
 
 import math
@@ -13,9 +15,10 @@ from weakref import ReferenceType, ref
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.runtime.device import Device, cpu
 from relay.runtime.memory import aligned_empty
+from relay.runtime.text import as_text
 from relay.support.errors import InputError
 
 _DLPACK_CPU = 1
@@ -50,6 +53,11 @@ class NDArray:
         device: Device | None = None,
     ) -> None:
         stored = np.asarray(array)
+        if stored.dtype.kind in "UTO":
+            stored = as_text(stored)
+        elif stored.dtype.isbuiltin == 2:
+            stored, held = _stored_form(stored)
+            dtype = held if dtype is None else dtype
         self._array: npt.NDArray[np.generic] | None = stored
         self._make: Callable[[], npt.NDArray[np.generic]] | None = None
         self._recent: ReferenceType[npt.NDArray[np.generic]] | None = None
@@ -113,6 +121,29 @@ class NDArray:
             found = self._recent()
         return self._made() if found is None else found
 
+    def typed(self) -> npt.NDArray[np.generic]:
+        """What `numpy` gives, but with the package ``ml_dtypes``'s dtype where NumPy has none.
+
+        Raises `InputError` where that is needed and the package has not been imported.
+        """
+        elements = self.numpy()
+        if dtypes.is_native(self.dtype):
+            return elements
+        try:
+            return elements.view(np.dtype(self.dtype))
+        except TypeError:
+            raise InputError(
+                f"NumPy has no {self.dtype}: `import ml_dtypes` gives it one; "
+                "numpy() gives the bits, np.asarray(x, 'float32') the values"
+            ) from None
+
+    def values(self) -> npt.NDArray[np.generic]:
+        """The elements as numbers that NumPy computes with: ``float32`` for ``bfloat16``.
+
+        Integers of the small types come as ``int8`` or ``uint8``, floats as ``float32``, exactly.
+        """
+        return codes.decode(self.numpy(), self.dtype)
+
     def _made(self) -> npt.NDArray[np.generic]:
         """The elements of a deferred array, new."""
         assert self._make is not None
@@ -137,17 +168,22 @@ class NDArray:
         """A copy of the elements as a NumPy array."""
         return self.numpy().copy()
 
-    def item(self) -> bool | int | float:
-        """The only element, as a Python number."""
-        if self.dtype == "bfloat16":
-            bits = self.numpy().astype(np.uint32) << 16
-            return float(bits.view(np.float32).item())
-        value: bool | int | float = self.numpy().item()
+    def tobytes(self) -> bytes:
+        """The elements in row-major order as bytes: equal for arrays of equal bits, or texts."""
+        if self.dtype == dtypes.STRING:
+            return repr(self.numpy().reshape(-1).tolist()).encode()
+        return self.numpy().tobytes()
+
+    def item(self) -> bool | int | float | str:
+        """The only element, as a Python number or text."""
+        value: bool | int | float | str = self.values().item()
         return value
 
     def copyfrom(self, source: "npt.ArrayLike | NDArray") -> "NDArray":
         """Overwrite the elements with those of `source`, of this shape; returns this array."""
         values = source.numpy() if isinstance(source, NDArray) else np.asarray(source)
+        if values.dtype.isbuiltin == 2 and values.dtype.name == self.dtype:
+            values, _ = _stored_form(values)
         if values.shape != self.shape:
             raise InputError(f"an array of shape {self.shape} cannot hold one of {values.shape}")
         np.copyto(self.keep().numpy(), values, casting="same_kind")
@@ -165,7 +201,14 @@ class NDArray:
         elements = self.numpy()
         if copy is False and dtype is not None and np.dtype(dtype) != elements.dtype:
             raise ValueError(f"conversion from {self.dtype} to {np.dtype(dtype)} needs a copy")
-        result = elements if dtype is None else elements.astype(dtype, copy=False)
+        if dtype is None or dtypes.is_native(self.dtype):
+            result = elements if dtype is None else elements.astype(dtype, copy=False)
+        elif np.dtype(dtype).name == self.dtype:
+            result = elements.view(dtype)
+        elif np.dtype(dtype) != elements.dtype:
+            result = self.values().astype(dtype, copy=False)
+        else:
+            result = elements
         return result.copy() if copy and result is elements else result
 
     def __dlpack__(
@@ -176,8 +219,10 @@ class NDArray:
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> object:
-        if self.dtype == "bfloat16":
-            raise BufferError("NumPy cannot export bfloat16; view its uint16 bits with numpy()")
+        if not dtypes.is_native(self.dtype):
+            raise BufferError(f"NumPy cannot export {self.dtype}; numpy() gives what is stored")
+        if self.dtype == dtypes.STRING:
+            raise BufferError("text cannot be shared through DLPack")
         stored: npt.NDArray[np.number] = self.keep().numpy()  # type: ignore[assignment]
         if max_version is None or np.lib.NumpyVersion(np.__version__) < "2.1.0":
             return stored.__dlpack__()
@@ -221,27 +266,25 @@ def array(
         source = np.asarray(values)
         if not isinstance(values, np.ndarray | np.generic) and source.dtype == np.float64:
             source = source.astype(np.float32)
-        kind = dtypes.from_numpy(source.dtype)
+        source, kind = _stored_form(source)
     dtype = kind if dtype is None else dtypes.check(dtype)
+    if (dtype == dtypes.STRING) != (kind == dtypes.STRING):
+        raise InputError(f"{kind} is no {dtype}; relay.cast says how they become one another")
     result = empty(source.shape, dtype, device)
     if dtype == kind:
         np.copyto(result.numpy(), source)
-    elif dtype == "bfloat16":
-        np.copyto(result.numpy(), to_bfloat16(source))
-    elif kind == "bfloat16":
-        wide = (source.astype(np.uint32) << 16).view(np.float32)
-        np.copyto(result.numpy(), wide, casting="unsafe")
+    elif dtypes.is_native(dtype):
+        np.copyto(result.numpy(), codes.decode(source, kind), casting="unsafe")
     else:
-        np.copyto(result.numpy(), source, casting="unsafe")
+        np.copyto(result.numpy(), codes.encode(codes.decode(source, kind), dtype))
     return result
 
 
-def to_bfloat16(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:
-    """The bits of `values` rounded to ``bfloat16``, ties to even."""
-    single = np.asarray(values, np.float32)
-    bits = single.view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return np.where(np.isnan(single), (bits >> 16) | 0x40, rounded).astype(np.uint16)
+def _stored_form(array: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.generic], str]:
+    """`array` as it is stored here, and its data type; see `codes.stored_form`."""
+    if array.dtype.kind in "UTO":
+        return as_text(array), dtypes.STRING
+    return codes.stored_form(array)
 
 
 def from_dlpack(source: SupportsDLPack) -> NDArray:

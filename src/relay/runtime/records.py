@@ -2,7 +2,8 @@
 
 A record is, in little-endian numbers: a magic number, a reserved one, kind and number of the device
 (always the CPU), rank, data type (class, bits, lanes), shape, size of the elements in bytes, and
-the elements in row-major order.
+the elements in row-major order. Text, which TVM has no class for, is an "opaque" of 0 bits; its
+elements are as `relay.runtime.text` writes them.
 """
 
 import math
@@ -13,6 +14,7 @@ import numpy as np
 
 from relay import dtypes
 from relay.runtime.ndarray import NDArray
+from relay.runtime.text import as_text, decode, encode
 from relay.support.errors import ArtifactError
 
 ARRAY_MAGIC: Final = 0xDD5E40F096B4A13F
@@ -24,18 +26,39 @@ LEAST: Final = 40
 _HEAD: Final = struct.Struct("<QQiiiBBH")
 _CLASSES: Final = {0: "int", 1: "uint", 2: "float", 4: "bfloat"}
 _NUMBERS: Final = {name: number for number, name in _CLASSES.items()}
+#: The small floats are classes of their own, with the numbers that DLPack has for them.
+_SMALL: Final = {
+    (10, 8): "float8_e4m3fn",
+    (11, 8): "float8_e4m3fnuz",
+    (12, 8): "float8_e5m2",
+    (13, 8): "float8_e5m2fnuz",
+    (14, 8): "float8_e8m0fnu",
+    (17, 4): "float4_e2m1fn",
+}
+_SMALL_NUMBERS: Final = {name: key for key, name in _SMALL.items()}
 _CPU: Final = 1
+#: Class and bits of text.
+_TEXT: Final = (3, 0)
 
 
 def write_record(array: NDArray) -> bytes:
     """The record of `array`."""
     name = array.dtype
-    bits = 1 if name == "bool" else dtypes.bits(name)
-    number = _NUMBERS["uint" if name == "bool" else name.rstrip("0123456789")]
+    if name == dtypes.STRING:
+        return _record(array.shape, *_TEXT, encode(as_text(array.numpy())))
+    bits = dtypes.width(name)
+    if name in _SMALL_NUMBERS:
+        number, bits = _SMALL_NUMBERS[name]
+    else:
+        number = _NUMBERS["uint" if name == "bool" else name.rstrip("0123456789")]
     storage = dtypes.to_numpy(name).newbyteorder("<")
     elements = np.ascontiguousarray(array.numpy(), storage).tobytes()
-    head = _HEAD.pack(ARRAY_MAGIC, 0, _CPU, 0, array.ndim, number, bits, 1)
-    return head + struct.pack(f"<{array.ndim + 1}q", *array.shape, len(elements)) + elements
+    return _record(array.shape, number, bits, elements)
+
+
+def _record(shape: tuple[int, ...], number: int, bits: int, elements: bytes) -> bytes:
+    head = _HEAD.pack(ARRAY_MAGIC, 0, _CPU, 0, len(shape), number, bits, 1)
+    return head + struct.pack(f"<{len(shape) + 1}q", *shape, len(elements)) + elements
 
 
 def read_record(data: bytes, start: int, where: str) -> tuple[NDArray, int]:
@@ -50,10 +73,15 @@ def read_record(data: bytes, start: int, where: str) -> tuple[NDArray, int]:
     if magic != ARRAY_MAGIC or not 0 <= rank <= MAX_RANK:
         raise ArtifactError(f"{where} is no array")
     dtype = "bool" if (number, bits) == (1, 1) else f"{_CLASSES.get(number, '?')}{bits}"
-    if dtype not in dtypes.NAMES or lanes != 1:
+    dtype = _SMALL.get((number, bits), dtype)
+    text = (number, bits) == _TEXT
+    if not (text or dtype in dtypes.NAMES) or lanes != 1:
         raise ArtifactError(f"{where} has a data type that cannot be read: {dtype}x{lanes}")
     begin = _end(data, at, 8 * (rank + 1), f"the shape of {where}")
     *shape, size = struct.unpack_from(f"<{rank + 1}q", data, at)
+    if text:
+        end = _end(data, begin, max(0, size), f"the data of {where}")
+        return NDArray(decode(memoryview(data)[begin:end], shape)), end
     wanted = math.prod(shape) * dtypes.itemsize(dtype)
     if min(shape, default=0) < 0 or size != wanted:
         raise ArtifactError(

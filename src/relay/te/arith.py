@@ -1,6 +1,7 @@
 """What the operations of scalar expressions mean, on NumPy values: the reference for all lanes.
 
-Values of ``bfloat16`` are ``float32`` values that a ``bfloat16`` can hold; every result is rounded.
+Values of ``bfloat16`` and of small floats are ``float32`` values that these types can hold, those
+of small integers ``int8`` or ``uint8`` values; every result is brought to what its type can hold.
 """
 
 import math
@@ -10,8 +11,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
-from relay.te.expr import Const
+from relay import codes, dtypes
+from relay.te.expr import REINTERPRETS, Const, Unary
 
 #: A NumPy scalar, the same for all lanes, or an array of one value per lane.
 Value: TypeAlias = npt.NDArray[np.generic] | np.generic
@@ -30,10 +31,6 @@ def _trunc_divide(a: Value, b: Value) -> Value:
     opposite = np.not_equal(np.less(a, 0), np.less(b, 0))
     inexact = np.logical_and(np.not_equal(np.remainder(a, b), 0), opposite)
     return np.asarray(np.add(quotient, inexact.astype(a.dtype)))
-
-
-def _bits_as(kind: str, x: Value) -> Value:
-    return x.view(np.dtype(f"{kind}{x.dtype.itemsize}"))
 
 
 def _power(a: Value, b: Value) -> Value:
@@ -78,8 +75,6 @@ UNARY: Final[dict[str, _Operation]] = {
     "isnan": np.isnan,
     "isinf": np.isinf,
     "isfinite": np.isfinite,
-    "asint": lambda x: _bits_as("i", x),
-    "asfloat": lambda x: _bits_as("f", x),
 }
 BINARY: Final[dict[str, _Operation]] = {
     "add": np.add,
@@ -109,23 +104,13 @@ COMPARE: Final[dict[str, _Operation]] = {
 }
 
 
-def to_bfloat16(value: npt.ArrayLike) -> npt.NDArray[np.uint16]:
-    """The bits of the nearest ``bfloat16``, ties to even."""
-    wide = np.asarray(value, np.float32)
-    bits = wide.view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-    return np.where(np.isnan(wide), np.uint32(0x7FC0), rounded).astype(np.uint16)
-
-
-def from_bfloat16(bits: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """The values that bits of ``bfloat16`` stand for."""
-    return (np.asarray(bits).astype(np.uint32) << np.uint32(16)).view(np.float32)
-
-
 def convert(value: npt.ArrayLike, dtype: str) -> Value:
-    """`value` as `dtype`: floats to integers round towards zero, integers wrap around."""
-    if dtype == "bfloat16":
-        return from_bfloat16(to_bfloat16(value))[()]
+    """`value` as `dtype`: floats to integers round towards zero, integers wrap around.
+
+    What is too large for a small float becomes infinity or NaN; see `codes.encode`.
+    """
+    if not dtypes.is_native(dtype):
+        return codes.rounded(value, dtype)[()]
     return np.asarray(value).astype(dtypes.to_numpy(dtype))[()]
 
 
@@ -136,9 +121,19 @@ def constant(node: Const) -> Value:
 
 def stored(value: Value, dtype: str) -> Value:
     """`value` as it lies in memory."""
-    return to_bfloat16(value)[()] if dtype == "bfloat16" else value
+    return value if dtypes.is_native(dtype) else codes.encode(value, dtype)[()]
 
 
 def loaded(value: Value, dtype: str) -> Value:
     """What lies in memory, as a value to compute with."""
-    return from_bfloat16(value)[()] if dtype == "bfloat16" else value
+    return value if dtypes.is_native(dtype) else codes.decode(np.asarray(value), dtype)[()]
+
+
+def unary(node: Unary, value: Value) -> Value:
+    """What `node` makes of the value of its operand."""
+    if node.op in REINTERPRETS:
+        given = np.asarray(stored(value, node.value.dtype))
+        if node.dtype in dtypes.SMALL:
+            return codes.decode(codes.low_bits(given, node.dtype), node.dtype)[()]
+        return loaded(given.view(dtypes.to_numpy(node.dtype))[()], node.dtype)
+    return convert(UNARY[node.op](value), node.dtype)

@@ -16,8 +16,13 @@ Contract
 - `Select` evaluates only the chosen side as far as memory is concerned: a read on the side that is
   not chosen never touches memory, so it may be out of bounds there.
 - `min`/`max` propagate NaN.
-- `asint` is the bits of a ``float16``, ``float32`` or ``float64`` as a signed integer of its width,
-  `asfloat` the other way round.
+- `asint` is the bits of a float as a signed integer of its width (``int4`` for a
+  ``float4_e2m1fn``), `asfloat` a ``float16``, ``float32`` or ``float64`` the other way round, and
+  `as` with the name of another float (``asbfloat16``) is that one.
+- A `Cast` to a float rounds to the nearest, ties to even (``float8_e8m0fnu``: up). What is too
+  large becomes infinity, NaN where the type has none, and the largest ``float4_e2m1fn``, which has
+  neither. Small types (`dtypes.SMALL`) are read, compared, chosen, converted and reinterpreted; no
+  other operation is defined on them.
 """
 
 from collections.abc import Sequence
@@ -28,10 +33,14 @@ from relay import dtypes
 INDEX = "int64"
 BOOL = "bool"
 
-UNARY = frozenset(
+#: The bits of a number taken for those of another one.
+REINTERPRETS = frozenset(
+    ["asint", "asfloat"]
+    + [f"as{name}" for name in dtypes.NAMES if dtypes.is_float(name) and not dtypes.is_native(name)]
+)
+UNARY = REINTERPRETS | frozenset(
     "neg abs exp log log2 log10 sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh erf sigmoid floor ceil round trunc sign not bitnot isnan isinf isfinite asint "
-    "asfloat".split()
+    "atanh erf sigmoid floor ceil round trunc sign not bitnot isnan isinf isfinite".split()
 )
 BINARY = frozenset(
     "add sub mul div floordiv floormod truncdiv truncmod min max pow and or xor shl shr".split()
@@ -146,8 +155,9 @@ class Unary(Expr):
         self.op = op
         self.value = value
         if op in ("asint", "asfloat"):
-            assert value.dtype != "bfloat16", "the bits of a bfloat16 have no type of their own"
-            self.dtype = f"{op[2:]}{dtypes.bits(value.dtype)}"
+            self.dtype = f"{op[2:]}{dtypes.width(value.dtype)}"
+        elif op in REINTERPRETS:
+            self.dtype = op[2:]
         else:
             self.dtype = BOOL if op in ("isnan", "isinf", "isfinite", "not") else value.dtype
 

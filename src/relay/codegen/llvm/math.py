@@ -40,6 +40,11 @@ _ERF = (
     0.00182303072295, -0.000771879746349, 0.000188092176373, -2.8743581766e-5,
     2.55876505984e-6, -1.01397727357e-7,
 )  # fmt: skip
+# erf(x) / x as a polynomial in x^2, |x| <= 3, for results that are rounded to 11 bits at most
+_ERF_NARROW = (
+    1.12835992283, -0.375777721723, 0.111770452023, -0.0255700116804, 0.00440387036067,
+    -0.000545643366014, 4.51235481063e-5, -2.1986137083e-6, 4.72836428279e-8,
+)  # fmt: skip
 # log2((1 + s) / (1 - s)) / s as a polynomial in s^2: the terms of the series
 _LOG2_SERIES = tuple(2 / math.log(2) / (2 * k + 1) for k in range(9))
 # 2^f for |f| <= 1/2: the terms of the series
@@ -186,6 +191,13 @@ def _erf(m: _Arithmetic, x: Value) -> Value:
     size = m.at_most(m.abs(x), 4.0)
     g = m.mul(size, m.polynomial(size, _ERF))
     return m.copysign(_expm1_bounded(m, m.neg(g)), x)
+
+
+def _erf_narrow(m: _Arithmetic, x: Value) -> Value:
+    square = m.mul(x, x)
+    near = m.mul(x, m.polynomial(square, _ERF_NARROW))
+    end = m.copysign(m.b.like(1.0, x), x)
+    return m.where(m.compare("oge", square, 9.0), end, near)
 
 
 # ---------------------------------------------------------------------- logarithms
@@ -503,9 +515,19 @@ _FLOAT32: dict[str, Callable[[_Arithmetic, Value], Value]] = {
     "sin": lambda m, x: _sine(m, x, cosine=False),
     "cos": lambda m, x: _sine(m, x, cosine=True),
 }
+#: Shorter ones, within 4e-5 of the exact value, for results that are rounded to narrower types.
+_NARROW = {"erf": _erf_narrow}
 _LIBM = frozenset(
     "exp log log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf".split()
 )
+
+
+def narrow_unary(b: FunctionBuilder, op: str, x: Value) -> Value | None:
+    """An elementary function of a narrow float, given and returned as ``float32``.
+
+    None where there is none shorter than that of ``float32``.
+    """
+    return _NARROW[op](_Arithmetic(b), x) if op in _NARROW else None
 
 
 def unary(b: FunctionBuilder, op: str, x: Value) -> Value:

@@ -8,14 +8,13 @@ divided by -1 wraps around.
 
 from collections.abc import Callable
 
-import numpy as np
-
-from relay import dtypes
-from relay.codegen.llvm import math
+from relay import codes, dtypes
+from relay.codegen.llvm import math, small
 from relay.codegen.llvm.builder import FunctionBuilder
 from relay.codegen.llvm.narrow import NARROW, narrow, operand, result, widen
 from relay.codegen.llvm.types import Value, constant
 from relay.support.errors import InternalError
+from relay.te.expr import REINTERPRETS
 
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "truncmod": "frem"}
 _INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -50,6 +49,10 @@ def cast(b: FunctionBuilder, x: Value, dtype: str) -> Value:
         return x
     if x.const is not None and not (dtypes.is_float(x.dtype) and dtypes.is_integer(dtype)):
         return constant(bool(x.const) if dtype == "bool" else x.const, dtype)
+    if x.dtype in dtypes.SMALL:
+        return cast(b, small.widen(b, x), dtype)
+    if dtype in dtypes.SMALL:
+        return _cast_to_small(b, x, dtype)
     if x.dtype in NARROW:
         return cast(b, widen(b, x), dtype)
     if dtype in NARROW:
@@ -69,6 +72,16 @@ def cast(b: FunctionBuilder, x: Value, dtype: str) -> Value:
     return b.convert("sext" if signed else "zext", x, dtype)
 
 
+def _cast_to_small(b: FunctionBuilder, x: Value, dtype: str) -> Value:
+    if dtype in dtypes.SMALL_INTEGERS:
+        return small.low_bits(b, cast(b, x, dtypes.to_numpy(dtype).name), dtype)
+    if dtype == codes.E8M0:
+        return small.narrow_scale(b, cast(b, x, "float64"))
+    if x.dtype == "float64":
+        return small.narrow(b, small.sticky_single(b, x), dtype)
+    return small.narrow(b, cast(b, x, "float32"), dtype)
+
+
 def _cast_from_float(b: FunctionBuilder, x: Value, dtype: str) -> Value:
     if dtypes.is_float(dtype):
         return b.convert("fpext" if dtype == "float64" else "fptrunc", x, dtype)
@@ -86,6 +99,8 @@ def _cast_from_float(b: FunctionBuilder, x: Value, dtype: str) -> Value:
 
 def compare(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
     """``x op y`` as ``bool``; comparisons with NaN are false, except ``ne``."""
+    if x.dtype in dtypes.SMALL:
+        x, y = small.widen(b, x), small.widen(b, y)
     if x.dtype in NARROW:
         x, y = widen(b, x), widen(b, y)
     if x.const is not None and y.const is not None:
@@ -227,8 +242,8 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     """``op x``; `isnan` and the like give ``bool``."""
     if op in ("isnan", "isinf", "isfinite"):
         return _classify(b, op, x)
-    if op in ("asint", "asfloat"):
-        return _reinterpreted(b, op[2:], x)
+    if op in REINTERPRETS:
+        return _reinterpreted(b, op, x)
     if op == "not" or (op == "bitnot" and x.dtype == "bool"):
         if x.const is not None:
             return constant(not x.const, "bool")
@@ -236,23 +251,27 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     if op == "bitnot":
         return b.instruction("xor", x, constant(-1, x.dtype))
     if x.dtype in NARROW:
-        return result(b, unary(b, op, operand(b, x)), x.dtype)
+        wide = operand(b, x)
+        return result(b, math.narrow_unary(b, op, wide) or unary(b, op, wide), x.dtype)
     if dtypes.is_float(x.dtype):
         return _float_unary(b, op, x)
     return _integer_unary(b, op, x)
 
 
-def _reinterpreted(b: FunctionBuilder, kind: str, x: Value) -> Value:
-    dtype = f"{kind}{dtypes.bits(x.dtype)}"
-    if x.const is None:
-        return b.bitcast(x, dtype)
-    bits = np.asarray(x.const, dtypes.to_numpy(x.dtype)).view(dtypes.to_numpy(dtype))
-    return constant(bits.item(), dtype)
+def _reinterpreted(b: FunctionBuilder, op: str, x: Value) -> Value:
+    dtype = f"{op[2:]}{dtypes.width(x.dtype)}" if op in ("asint", "asfloat") else op[2:]
+    if x.const is not None:
+        x = Value(x.text, x.dtype, x.lanes)
+    if dtypes.width(dtype) < dtypes.bits(dtype):
+        return small.low_bits(b, x, dtype)
+    return b.bitcast(x, dtype)
 
 
 def _classify(b: FunctionBuilder, op: str, x: Value) -> Value:
     if not dtypes.is_float(x.dtype):
         return constant(op == "isfinite", "bool")
+    if x.dtype in dtypes.SMALL_FLOATS:
+        x = small.widen(b, x)
     if x.dtype in NARROW:
         x = widen(b, x)
     if op == "isnan":

@@ -1,7 +1,8 @@
 """How values of relay's data types look in LLVM's text: types, literals, intrinsic suffixes.
 
-In registers a ``bool`` is an ``i1`` and a ``bfloat16`` the ``i16`` of its bits; in memory a
-``bool`` takes a byte. ``lanes`` is 0 for a scalar and the number of elements for a vector.
+In registers a ``bool`` is an ``i1``, a ``bfloat16`` the ``i16`` of its bits and a small type the
+``i8`` that is stored for it; in memory a ``bool`` takes a byte. ``lanes`` is 0 for a scalar and the
+number of elements for a vector.
 """
 
 import ctypes
@@ -12,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from relay import dtypes
+from relay import codes, dtypes
 
 Number = bool | int | float
 
@@ -30,6 +31,7 @@ REGISTER = {
     "bfloat16": "i16",
     "float32": "float",
     "float64": "double",
+    **dict.fromkeys(dtypes.SMALL, "i8"),
 }
 MEMORY = REGISTER | {"bool": "i8"}
 
@@ -74,6 +76,8 @@ def literal(value: Number, dtype: str) -> str:
     if dtype == "float16":
         with np.errstate(over="ignore"):
             return f"0xH{int(np.float16(value).view(np.uint16)):04X}"
+    if dtype in dtypes.SMALL_FLOATS:
+        return str(int(codes.encode(value, dtype)))
     return str(int(value))
 
 
@@ -124,6 +128,8 @@ def constant(value: Number, dtype: str) -> Value:
     if dtypes.is_integer(dtype):
         low, high = dtypes.integer_range(dtype)
         value = (int(value) - low) % (high - low + 1) + low
+    elif dtype in dtypes.SMALL_FLOATS:
+        value = float(codes.rounded(value, dtype))
     return Value(literal(value, dtype), dtype, 0, value)
 
 

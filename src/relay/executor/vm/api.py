@@ -12,6 +12,7 @@ from relay.executor.vm.compiler import compile_module
 from relay.executor.vm.convert import invoke
 from relay.executor.vm.executable import Signature, VMExecutable, missing_arguments
 from relay.executor.vm.graphs import DynamicGraph, Graph, Specialising, compile_graph, is_static
+from relay.executor.vm.host import HostCall
 from relay.executor.vm.machine import Engine
 from relay.executor.vm.normalize import normalize
 from relay.ir.expr import Expr, Function, GlobalVar, Var
@@ -56,6 +57,7 @@ def compile(  # noqa: A001 - the name Relay users know
         entries=program.entries,
         signatures={v.name_hint: Signature.of(f) for v, f in module.functions.items()},
         graphs=tuple(graphs),
+        operators=tuple(HostCall(f, program.constructors) for f in program.operators),
         constants=tuple(c.data.numpy() for c in program.constants),
         constant_dtypes=tuple(c.data.dtype for c in program.constants),
         type_definitions=module.type_definitions,

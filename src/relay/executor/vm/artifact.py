@@ -1,15 +1,18 @@
 """Programs of the virtual machine in files, by custom ``model.rlyvm``.
 
 The file is an archive (see `relay.executor.archive`) with the constants of the program and of its
-graphs, ``objects/NUMBER.NAME.o``, the object files of graphs, each once, ``bytecode.txt``
+graphs, ``objects/NUMBER.NAME.o``, the object files of graphs, each once, ``support.o``, the code
+for threads that these call, ``bytecode.txt``
 (`relay.executor.vm.text`), ``program.rly``, a Relay program that holds the data types, the
-signatures of the global functions and the graphs that are compiled at run time, and a manifest::
+signatures of the global functions, the graphs that are compiled at run time and the calls on the
+host, and a manifest. A constant of text is there as bytes (`relay.runtime.text`)::
 
-    {"format": "relay virtual machine program", "version": 1, "relay": "0.1.0", "target": {...},
+    {"format": "relay virtual machine program", "version": 2, "relay": "0.1.0", "target": {...},
      "specialise": true, "bytecode": {"bytes": 300, "sha256": "..."}, "program": {...},
+     "support": {"bytes": 9000, "sha256": "..."},
      "objects": [{"file": "objects/0.fused_add.o", "bytes": 1200, "sha256": "..."}],
      "constants": {"bytes": 128, "sha256": "...", "tensors": [...]},
-     "values": [{"tensor": 0, "dtype": "float32"}],
+     "values": [{"tensor": 0, "dtype": "float32", "shape": [2, 3]}],
      "graphs": [{"kernels": ["fused_add"], "objects": [0, 1], "constants": [1], "inputs": [...],
                  "outputs": [...], "arena_bytes": 0, "steps": 1, "dynamic": false}]}
 """
@@ -23,7 +26,16 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from relay.executor.archive import Reader, Writer, mapped, object_name, relay_version, replace
+from relay import dtypes
+from relay.executor.archive import (
+    SUPPORT,
+    Reader,
+    Writer,
+    mapped,
+    object_name,
+    relay_version,
+    replace,
+)
 from relay.executor.manifest import (
     MAX_BYTES,
     Record,
@@ -39,7 +51,7 @@ from relay.target import Target
 
 KIND: Final = b"relay virtual machine program"
 #: Raised whenever the manifest, the bytecode or what graphs call changes.
-VERSION: Final = 1
+VERSION: Final = 2
 _BYTECODE, _PROGRAM = "bytecode.txt", "program.rly"
 
 
@@ -60,11 +72,20 @@ class GraphRecord:
 
 
 @dataclass(frozen=True)
+class ValueRecord:
+    """A constant of the program itself: its position in all constants, what it is, its shape."""
+
+    tensor: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ProgramArtifact:
     """A program of the virtual machine as data.
 
     `graphs` holds None for those that are compiled at run time, which `relay_text` defines.
-    `values` are the positions, in `constants`, and the data types of the program's own constants.
+    `values` are the program's own constants.
     """
 
     target: Target
@@ -72,8 +93,9 @@ class ProgramArtifact:
     bytecode: str
     relay_text: str
     objects: tuple[tuple[str, bytes], ...]
+    support: bytes
     constants: tuple[npt.NDArray[np.generic], ...]
-    values: tuple[tuple[int, str], ...]
+    values: tuple[ValueRecord, ...]
     graphs: tuple[GraphRecord | None, ...]
 
 
@@ -102,12 +124,13 @@ def _write(artifact: ProgramArtifact, stream: BinaryIO) -> None:
             "specialise": artifact.specialise,
             "bytecode": dataclasses.asdict(bytecode),
             "program": dataclasses.asdict(program),
+            "support": dataclasses.asdict(writer.add(SUPPORT, artifact.support)),
             "objects": objects,
             "constants": {
                 **dataclasses.asdict(constants),
                 "tensors": [dataclasses.asdict(t) for t in tensors],
             },
-            "values": [{"tensor": k, "dtype": dtype} for k, dtype in artifact.values],
+            "values": [dataclasses.asdict(value) for value in artifact.values],
             "graphs": [_encoded(graph) for graph in artifact.graphs],
         }
         writer.finish(json.dumps(record, indent=1).encode(), KIND)
@@ -130,18 +153,23 @@ def read(path: str | os.PathLike[str]) -> ProgramArtifact:
 def _read(reader: Reader) -> ProgramArtifact:
     root = _root(reader.manifest)
     files = {r.text("file"): stored(r) for r in root.records("objects")}
-    parts = {_BYTECODE: stored(root.record("bytecode")), _PROGRAM: stored(root.record("program"))}
+    names = {_BYTECODE: "bytecode", _PROGRAM: "program", SUPPORT: "support"}
+    parts = {name: stored(root.record(key)) for name, key in names.items()}
     reader.expect([*files, *parts])
     whole = root.record("constants")
     place = stored(whole)
     places = tuple(placed(r, place.bytes) for r in whole.records("tensors"))
-    values = tuple((r.number("tensor", len(places) - 1), r.dtype()) for r in root.records("values"))
+    values = tuple(
+        ValueRecord(r.number("tensor", len(places) - 1), r.dtype(dtypes.TENSOR_NAMES), r.shape())
+        for r in root.records("values")
+    )
     return ProgramArtifact(
         target=target_of(root.record("target")),
         specialise=root.flag("specialise"),
         bytecode=_text(reader, _BYTECODE, parts[_BYTECODE]),
         relay_text=_text(reader, _PROGRAM, parts[_PROGRAM]),
         objects=tuple((name, reader.part(name, p).tobytes()) for name, p in files.items()),
+        support=reader.part(SUPPORT, parts[SUPPORT]).tobytes(),
         constants=reader.constants(place, places),
         values=values,
         graphs=tuple(_graph(r, len(files), len(places)) for r in root.records("graphs")),

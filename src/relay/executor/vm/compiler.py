@@ -1,8 +1,9 @@
 """Modules to programs of the virtual machine.
 
 The module is brought into A-normal form. Within one scope, neighbouring operator calls are gathered
-into graphs, which go through the whole graph compiler; what is left is control flow, closures, data
-and references, which become instructions. Scopes are compiled with an explicit stack.
+into graphs, which go through the whole graph compiler; what is left is control flow, closures,
+data, references and what runs on the host, which become instructions. Scopes are compiled with an
+explicit stack.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from relay.executor.vm.instructions import (
     Invoke,
     InvokeClosure,
     InvokeGraph,
+    InvokeHost,
     Jump,
     JumpUnless,
     JumpUnlessTag,
@@ -34,10 +36,11 @@ from relay.executor.vm.instructions import (
     VMFunction,
 )
 from relay.executor.vm.liveness import allocate
-from relay.executor.vm.operators import late_arguments
+from relay.executor.vm.operators import holds_text, late_arguments, runs_on_host
 from relay.executor.vm.segments import Segment, leaves
 from relay.ir import reference
 from relay.ir.adt import Constructor
+from relay.ir.change import CallWithFields
 from relay.ir.expr import (
     Call,
     Constant,
@@ -63,14 +66,15 @@ _Steps: TypeAlias = "Generator[_Steps, None, None]"
 
 @dataclass
 class CompiledModule:
-    """Functions by number (global ones by name), graphs as functions still to compile, constants,
+    """Functions by number (global ones by name), graphs as functions still to compile, calls on the
 
-    constructors by number.
+    host as functions of one operator, constants, constructors by number.
     """
 
     functions: list[VMFunction] = field(default_factory=list)
     entries: dict[str, int] = field(default_factory=dict)
     graphs: list[Function] = field(default_factory=list)
+    operators: list[Function] = field(default_factory=list)
     constants: dict[Constant, int] = field(default_factory=dict)
     constructors: list[Constructor] = field(default_factory=list)
 
@@ -125,6 +129,13 @@ class _Shared:
         """The number of a constructor."""
         return self.tags[constructor.belong_to, constructor.name_hint]
 
+    def add_operator(self, call: Call) -> int:
+        """The number of a call on the host."""
+        params = [Var(f"x{k}", a.checked_type) for k, a in enumerate(call.args)]
+        body = CallWithFields(call, args=params)
+        self.program.operators.append(Function(params, body, call.checked_type))
+        return len(self.program.operators) - 1
+
     def add_graph(self, graph: Function) -> int:
         """The number of a graph."""
         self.program.graphs.append(graph)
@@ -137,6 +148,10 @@ class _Scope:
 
     name: str
     variables: Variables
+
+
+def _is_numeric(type_: Type) -> bool:
+    return isinstance(type_, TensorType) and not holds_text(type_)
 
 
 class _FunctionCompiler:
@@ -303,7 +318,7 @@ class _FunctionCompiler:
 
     def _bind(self, variable: Var, value: Expr) -> _Steps:
         if self._joins_segment(value):
-            self.segment.bindings[variable] = value
+            self.segment.add(variable, value)
             return
         register = self._fresh()
         yield from self._value(value, register, variable)
@@ -312,9 +327,9 @@ class _FunctionCompiler:
     def _joins_segment(self, value: Expr) -> bool:
         """Whether `value` is tensor dataflow: an operator call, or a tuple or field in it."""
         if isinstance(value, Call):
-            if not isinstance(value.op, Op):
+            if not isinstance(value.op, Op) or runs_on_host(value):
                 return False
-            if any(late in self.segment.bindings for late in late_arguments(value)):
+            if any(map(self.segment.undecided, late_arguments(value))):
                 self._flush()  # a graph is compiled for the values of such arguments
             return True
         if isinstance(value, TupleGetItem):
@@ -322,7 +337,7 @@ class _FunctionCompiler:
         if isinstance(value, Tuple) and value.fields:
             # A tuple of tensors may be what an operator takes: it is dataflow as well.
             inside = any(f in self.segment.bindings for f in value.fields)
-            return inside and all(isinstance(f.checked_type, TensorType) for f in value.fields)
+            return inside and all(_is_numeric(f.checked_type) for f in value.fields)
         return False
 
     def _finish(self, expr: Expr, result: int | None) -> _Steps:
@@ -350,7 +365,7 @@ class _FunctionCompiler:
         if self._joins_segment(expr):
             variable = Var("result", expr.checked_type)
             self.uses[variable] = 1
-            self.segment.bindings[variable] = expr
+            self.segment.add(variable, expr)
             self._flush()
             return self.registers[variable]
         register = self._fresh()
@@ -394,6 +409,10 @@ class _FunctionCompiler:
     def _call(self, call: Call, dst: int | None) -> None:
         """A call whose result goes to register `dst`, or is that of the function if None."""
         args = self._registers_of(call.args)
+        if isinstance(call.op, Op):
+            assert dst is not None, "operators are not called last"
+            self.code.append(InvokeHost(dst, self.shared.add_operator(call), args))
+            return
         if isinstance(call.op, Constructor):
             assert dst is not None, "constructors make values, they are not called last"
             self.code.append(AllocData(dst, self.shared.tag(call.op), args))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.executor.interpreter import ConstructorValue, RefValue
 from relay.executor.vm.machine import Engine
 from relay.executor.vm.values import Closure, Data, Reference, Tensor, Value
@@ -211,7 +211,12 @@ def _tensor(value: Any, expected: TensorType | None, where: str) -> Tensor:
     else:
         array = _as_array(value, None if expected is None else expected.dtype, where)
         dtype = _dtype(array, expected, where)
-        tensor = Tensor.of(np.ascontiguousarray(array).reshape(array.shape), dtype)
+        try:
+            if array.dtype.isbuiltin == 2:
+                array, _ = codes.stored_form(array)
+            tensor = Tensor.of(np.ascontiguousarray(array).reshape(array.shape), dtype)
+        except InputError as error:
+            raise InputError(f"{where}: {error.message}") from None
     if expected is not None and not compatible(expected, TensorType(tensor.shape, tensor.dtype)):
         raise InputError(f"{where}: expected {expected}, found {tensor.layout}")
     return tensor
@@ -226,15 +231,21 @@ def _as_array(value: Any, dtype: str | None, where: str) -> npt.NDArray[np.gener
     try:
         if value is None:  # NumPy would take it for a number that is none
             raise TypeError
+        if dtype is not None and not dtypes.is_native(dtype):
+            return codes.encode(np.asarray(value), dtype)
         return np.asarray(value, None if dtype is None else dtypes.to_numpy(dtype))
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{where}: expected an array, found a {type(value).__name__}") from None
 
 
 def _dtype(array: npt.NDArray[np.generic], expected: TensorType | None, where: str) -> str:
-    if expected is not None and expected.dtype == "bfloat16" and array.dtype == np.uint16:
-        return "bfloat16"
+    if (
+        expected is not None
+        and not dtypes.is_native(expected.dtype)
+        and array.dtype == dtypes.to_numpy(expected.dtype)
+    ):
+        return expected.dtype
     try:
         return dtypes.from_numpy(array.dtype)
     except ValueError:
-        raise InputError(f"{where}: expected numbers, found {array.dtype}") from None
+        raise InputError(f"{where}: expected numbers or text, found {array.dtype}") from None

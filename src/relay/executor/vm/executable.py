@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
-from relay.codegen.llvm.entry import SYMBOL
-from relay.codegen.llvm.host import host_target
-from relay.codegen.llvm.jit import link
-from relay.executor.archive import check_host
+from relay.codegen.llvm.calls import SYMBOL
+from relay.codegen.llvm.link import link, support_object
+from relay.executor.archive import check_runs_here
 from relay.executor.graph import GraphFactory
-from relay.executor.vm.artifact import GraphRecord, ProgramArtifact, read, write
+from relay.executor.vm.artifact import GraphRecord, ProgramArtifact, ValueRecord, read, write
 from relay.executor.vm.graphs import DynamicGraph, Graph, Specialising
+from relay.executor.vm.host import HostCall
 from relay.executor.vm.instructions import VMFunction
 from relay.executor.vm.text import Program, parse, program_text
 from relay.executor.vm.values import Tensor
@@ -24,6 +24,7 @@ from relay.ir.adt import Constructor, TypeData
 from relay.ir.expr import Function, Tuple, Var
 from relay.ir.module import IRModule
 from relay.ir.types import GlobalTypeVar, Type, TypeVar
+from relay.runtime.text import as_text, decode, encode
 from relay.support.errors import ArtifactError, InputError, RelayError
 from relay.target import Target
 
@@ -63,6 +64,7 @@ class VMExecutable:
     entries: Mapping[str, int]
     signatures: Mapping[str, Signature]
     graphs: tuple[Graph | DynamicGraph, ...]
+    operators: tuple[HostCall, ...]
     constants: tuple[npt.NDArray[np.generic], ...]
     constant_dtypes: tuple[str, ...]
     type_definitions: Mapping[GlobalTypeVar, TypeData]
@@ -89,6 +91,7 @@ class VMExecutable:
             functions=self.functions,
             entries=dict(self.entries),
             graphs=tuple(g.arity for g in self.graphs),
+            operators=tuple(o.arity for o in self.operators),
             constants=len(self.constants),
             constructors=tuple((c.name_hint, len(c.inputs)) for c in self.constructors),
         )
@@ -198,21 +201,30 @@ def _to_artifact(executable: VMExecutable) -> ProgramArtifact:
         )
 
     graphs = tuple(record(graph) for graph in executable.graphs)
-    places = [placed_constant(t.numpy()) for t in executable.constant_values]
+    values = []
+    for tensor in executable.constant_values:
+        array = tensor.numpy()
+        if tensor.dtype == dtypes.STRING:
+            array = np.frombuffer(encode(as_text(array)), np.uint8)
+        values.append(ValueRecord(placed_constant(array), tensor.dtype, tensor.shape))
     return ProgramArtifact(
         target=executable.target,
         specialise=executable.specialising.allowed,
         bytecode=executable.bytecode,
         relay_text=_relay_text(executable),
         objects=tuple(zip(symbols, objects, strict=True)),
+        support=support_object(executable.target),
         constants=tuple(arrays),
-        values=tuple(zip(places, executable.constant_dtypes, strict=True)),
+        values=tuple(values),
         graphs=graphs,
     )
 
 
 def _relay_text(executable: VMExecutable) -> str:
-    """The parts of a program that are Relay: types, signatures, graphs to compile at run time."""
+    """The parts of a program that are Relay.
+
+    These are types, signatures, graphs to compile at run time, and calls on the host.
+    """
     module = IRModule(type_definitions=executable.type_definitions)
     for number, (name, _) in enumerate(executable.entries.items()):
         module[f"signature_{number}"] = executable.signatures[name].function()
@@ -220,6 +232,8 @@ def _relay_text(executable: VMExecutable) -> str:
         if isinstance(graph, DynamicGraph):
             body = graph.function.body
             module[f"graph_{number}"] = Function(graph.function.params, body, body.checked_type)
+    for number, operator in enumerate(executable.operators):
+        module[f"host_{number}"] = operator.function
     return module.astext()
 
 
@@ -232,7 +246,7 @@ def load(path: str | os.PathLike[str]) -> VMExecutable:
     """
     artifact = read(path)
     try:
-        check_host(artifact.target, host_target())
+        check_runs_here(artifact.target)
         return _from_artifact(artifact)
     except (RelayError, RuntimeError, ValueError) as error:
         reason = error.message if isinstance(error, RelayError) else str(error)
@@ -250,6 +264,8 @@ def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
             graphs.append(DynamicGraph(function, artifact.target, specialising))
         else:
             graphs.append(_linked(record, artifact))
+    definitions = module.type_definitions
+    constructors = [c for data in definitions.values() for c in data.constructors]
     signatures = {}
     for number, (name, entry) in enumerate(program.entries.items()):
         # Text does not keep names that several functions use; the bytecode does.
@@ -262,14 +278,19 @@ def _from_artifact(artifact: ProgramArtifact) -> VMExecutable:
         entries=program.entries,
         signatures=signatures,
         graphs=tuple(graphs),
-        constants=tuple(_stored_as(artifact.constants[k], dtype) for k, dtype in artifact.values),
-        constant_dtypes=tuple(dtype for _, dtype in artifact.values),
-        type_definitions=module.type_definitions,
+        operators=tuple(
+            HostCall(module[f"host_{k}"], constructors) for k in range(len(program.operators))
+        ),
+        constants=tuple(_stored_as(artifact.constants[v.tensor], v) for v in artifact.values),
+        constant_dtypes=tuple(v.dtype for v in artifact.values),
+        type_definitions=definitions,
         specialising=specialising,
         target=artifact.target,
     )
     if executable.program != program:
-        raise ArtifactError("its bytecode does not go with its graphs, constants or data types")
+        raise ArtifactError(
+            "its bytecode does not go with its graphs, operators, constants or data types"
+        )
     for name, signature in signatures.items():
         if len(signature.names) != len(signature.types):
             raise ArtifactError(f"the signature of @{name} does not go with its bytecode")
@@ -286,14 +307,19 @@ def _linked(record: GraphRecord, artifact: ProgramArtifact) -> Graph:
             inputs=record.inputs,
             outputs=record.outputs,
             arena_bytes=record.arena_bytes,
-            library=link(list(dict.fromkeys(objects)), [SYMBOL]),
+            library=link(list(dict.fromkeys(objects)), [SYMBOL], support=artifact.support),
             kernel_names=record.kernels,
             steps=record.steps,
         )
     )
 
 
-def _stored_as(array: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.generic]:
-    if dtypes.to_numpy(dtype) != array.dtype:
-        raise ArtifactError(f"a constant of type {dtype} is stored as {array.dtype}")
+def _stored_as(array: npt.NDArray[np.generic], value: ValueRecord) -> npt.NDArray[np.generic]:
+    if value.dtype == dtypes.STRING and array.dtype == np.uint8 and array.ndim == 1:
+        return decode(array.data, value.shape)
+    if dtypes.to_numpy(value.dtype) != array.dtype or value.shape != array.shape:
+        raise ArtifactError(
+            f"a constant of type {value.dtype} and shape {value.shape} is stored as "
+            f"{array.dtype}{array.shape}"
+        )
     return array

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from relay.codegen.llvm.entry import SYMBOL
+from relay.codegen.llvm.calls import SYMBOL
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
 from relay.executor.vm.operators import late_arguments
@@ -118,11 +118,14 @@ class DynamicGraph:
     compiling: threading.Lock = field(default_factory=threading.Lock)
     """Held while code is made, so that no two threads make the same."""
     late: tuple[int, ...] = field(init=False)
+    undecided: bool = field(init=False)
+    """Whether there are operators whose attributes are to be found yet."""
 
     def __post_init__(self) -> None:
         calls = [n for n in post_order(self.function) if isinstance(n, Call)]
         found = {late for call in calls for late in late_arguments(call)}
         self.late = tuple(k for k, p in enumerate(self.function.params) if p in found)
+        self.undecided = any(isinstance(call.attrs, DynamicOperator) for call in calls)
 
     @property
     def arity(self) -> tuple[int, int]:
@@ -179,9 +182,11 @@ class DynamicGraph:
             )
         try:
             function = _retyped(self.function, concrete)
-            if self.late:
-                values = {concrete[k]: _constant(arguments[k]) for k in self.late}
-                function = _decided(function.with_body(substitute(function.body, values)))
+            values = {concrete[k]: _constant(arguments[k]) for k in self.late}
+            if values:
+                function = function.with_body(substitute(function.body, values))
+            if self.undecided:
+                function = _decided(function)
             graph = compile_graph(function, self.target)
         except RelayError as error:
             raise type(error)(

@@ -3,13 +3,14 @@
 A function works on numbered registers; each instruction reads some and writes at most one, except
 `InvokeGraph`, which writes one for every result. Jumps go forward only, by a number of instructions
 counted from the jump itself, so that every activation ends and the order of the code is an order of
-evaluation. Tensor computation happens in graphs only: straight-line dataflow, compiled to one
-native call.
+evaluation. Tensor computation happens in graphs: straight-line dataflow, compiled to one native
+call. What only the host can do, such as work on text, is `InvokeHost`, one operator at a time.
 
 `Instruction.form` is what an instruction looks like as text, and says what its fields are: ``w`` a
 register that it writes, ``W`` several of them, ``r`` a register that it reads, ``R`` several,
-``f`` the number of a function, ``g`` of a graph, ``c`` of a constant, ``k`` of a constructor,
-``n`` the number of a field, ``j`` how far to jump, ``b`` a word that may be there.
+``f`` the number of a function, ``g`` of a graph, ``h`` of a call on the host, ``c`` of a constant,
+``k`` of a constructor, ``n`` the number of a field, ``j`` how far to jump, ``b`` a word that may be
+there.
 """
 
 import string
@@ -53,6 +54,17 @@ class InvokeGraph(Instruction):
     form: ClassVar[str] = "{dsts:W} = graph {graph:g} ({args:R})"
     dsts: tuple[int, ...]
     graph: int
+    args: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InvokeHost(Instruction):
+    """``dst`` = operator number `operator` of `args`, by what it means to NumPy."""
+
+    form: ClassVar[str] = "{dst:w} = host {operator:h} ({args:R})"
+    dst: int
+    operator: int
     args: tuple[int, ...]
 
 
@@ -235,6 +247,7 @@ AnyInstruction: TypeAlias = (
     Move
     | LoadConst
     | InvokeGraph
+    | InvokeHost
     | Invoke
     | InvokeClosure
     | TailInvoke
@@ -258,6 +271,7 @@ INSTRUCTIONS: tuple[type[AnyInstruction], ...] = (
     Move,
     LoadConst,
     InvokeGraph,
+    InvokeHost,
     Invoke,
     InvokeClosure,
     TailInvoke,

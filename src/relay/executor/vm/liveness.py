@@ -12,6 +12,7 @@ from relay.executor.vm.instructions import (
     Invoke,
     InvokeClosure,
     InvokeGraph,
+    InvokeHost,
     Kill,
     changed,
     numbers,
@@ -21,7 +22,7 @@ from relay.executor.vm.instructions import (
 )
 
 #: What takes time or memory: registers that are dead then are cleared before it.
-_COSTLY = (InvokeGraph, Invoke, InvokeClosure)
+_COSTLY = (InvokeGraph, InvokeHost, Invoke, InvokeClosure)
 
 
 def allocate(code: Sequence[AnyInstruction], params: int) -> tuple[tuple[AnyInstruction, ...], int]:

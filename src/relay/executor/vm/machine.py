@@ -19,6 +19,7 @@ from relay.executor.vm.instructions import (
     Invoke,
     InvokeClosure,
     InvokeGraph,
+    InvokeHost,
     Jump,
     JumpUnless,
     JumpUnlessTag,
@@ -58,6 +59,7 @@ class Engine:
         self._functions = executable.functions
         self._constants = executable.constant_values
         self._graphs = executable.graphs
+        self._operators = executable.operators
         self._scratch = threading.local()
 
     def call(self, closure: Closure, arguments: Sequence[Value]) -> Value:
@@ -110,6 +112,8 @@ class Engine:
                     stack.append(frame)
                     values = (*closure.arguments(), *[registers[a] for a in args])
                     frame = self._frame(closure.function, values, dst)
+                case InvokeHost(dst, operator, args):
+                    registers[dst] = self._operators[operator].run([registers[a] for a in args])
                 case Jump(offset):
                     frame.pc += offset - 1
                 case JumpUnlessTag(source, tag, offset):

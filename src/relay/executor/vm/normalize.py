@@ -4,6 +4,7 @@ from relay.executor.vm.entries import with_entries, without_templates
 from relay.ir.module import IRModule
 from relay.transform.defuse_ops import DefuseOps
 from relay.transform.dynamic_to_static import DynamicToStatic
+from relay.transform.expand_ops import ExpandOps
 from relay.transform.fold_constant import FoldConstant
 from relay.transform.infer_type import InferType
 from relay.transform.simplify_inference import SimplifyInference
@@ -22,6 +23,7 @@ def normalize(module: IRModule) -> IRModule:
         DefuseOps(),  # graphs are fused anew, over what one scope computes
         DynamicToStatic(),  # shapes that are constants after all
         InferType(),
+        ExpandOps(),  # quantised values become integers, what is found the first of all there is
         SimplifyInference(expand_norms=False),  # batch norm has several results: expand it here
         FoldConstant(),  # what folds to a constant needs no graph
     )

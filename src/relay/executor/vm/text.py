@@ -6,6 +6,7 @@
     constructor 0 Cons/2
     constructor 1 Nil/0
     graph 0 2 -> 1
+    host 0 strings.upper/1
 
     function 0 @main (n, x) 4 registers
       r2 = graph 0 (r0, r1)
@@ -14,7 +15,8 @@
       ret r0
 
 Global functions carry ``@``. Names with odd characters are JSON strings. `Instruction.form` says
-how each instruction is written; numbers stand for functions, graphs, constants, constructors.
+how each instruction is written; numbers stand for functions, graphs, operators on the host,
+constants, constructors.
 """
 
 import json
@@ -50,8 +52,9 @@ _PATTERNS = {
 class Program:
     """Functions and what they may refer to.
 
-    `graphs` are the numbers of tensors that graphs take and give, `constants` is how many there
-    are, `constructors` are names and numbers of fields.
+    `graphs` are the numbers of tensors that graphs take and give, `operators` the names of those
+    on the host and how many arguments they take, `constants` is how many there are, `constructors`
+    are names and numbers of fields.
     """
 
     functions: tuple[VMFunction, ...] = ()
@@ -59,6 +62,7 @@ class Program:
     graphs: tuple[tuple[int, int], ...] = ()
     constants: int = 0
     constructors: tuple[tuple[str, int], ...] = ()
+    operators: tuple[tuple[str, int], ...] = ()
 
 
 # ---------------------------------------------------------------------- printing
@@ -71,6 +75,8 @@ def program_text(program: Program) -> str:
         lines.append(f"constructor {number} {_name_text(name)}/{arity}")
     for number, (inputs, outputs) in enumerate(program.graphs):
         lines.append(f"graph {number} {inputs} -> {outputs}")
+    for number, (name, arity) in enumerate(program.operators):
+        lines.append(f"host {number} {_name_text(name)}/{arity}")
     entries = {number: name for name, number in program.entries.items()}
     for number, function in enumerate(program.functions):
         mark = "@" if number in entries else ""
@@ -127,6 +133,7 @@ def parse(text: str) -> Program:
 
 _CONSTANTS = re.compile(rf"constants ({_NUMBER})")
 _CONSTRUCTOR = re.compile(rf"constructor ({_NUMBER}) (.+)/({_NUMBER})")
+_OPERATOR = re.compile(rf"host ({_NUMBER}) (.+)/({_NUMBER})")
 _GRAPH = re.compile(rf"graph ({_NUMBER}) ({_NUMBER}) -> ({_NUMBER})")
 _ANY_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.]*|"(?:[^"\\]|\\.)*"')
 _FUNCTION = re.compile(
@@ -141,6 +148,7 @@ class _Reader:
         self.constants = 0
         self.constructors: list[tuple[str, int]] = []
         self.graphs: list[tuple[int, int]] = []
+        self.operators: list[tuple[str, int]] = []
         self.entries: dict[str, int] = {}
         self.heads: list[tuple[str, tuple[str, ...], int]] = []
         self.codes: list[list[AnyInstruction]] = []
@@ -159,10 +167,13 @@ class _Reader:
         elif found := _GRAPH.fullmatch(line):
             _expect(int(found[1]), len(self.graphs), "graph")
             self.graphs.append((int(found[2]), int(found[3])))
+        elif found := _OPERATOR.fullmatch(line):
+            _expect(int(found[1]), len(self.operators), "operator")
+            self.operators.append((_name(found[2]), int(found[3])))
         elif found := _FUNCTION.fullmatch(line):
             self._function(found)
         else:
-            raise ValueError("expected constants, a constructor, a graph or a function")
+            raise ValueError("expected constants, a constructor, a graph, a host or a function")
 
     def _function(self, found: re.Match[str]) -> None:
         number, name = int(found[1]), _name(found[3])
@@ -181,6 +192,7 @@ class _Reader:
             functions=tuple(VMFunction(*head, tuple(code)) for head, code in pairs),
             entries=self.entries,
             graphs=tuple(self.graphs),
+            operators=tuple(self.operators),
             constants=self.constants,
             constructors=tuple(self.constructors),
         )

@@ -1,4 +1,8 @@
-"""Values of the virtual machine: tensors in aligned memory, tuples, data, closures, references."""
+"""Values of the virtual machine: tensors in aligned memory, tuples, data, closures, references.
+
+Text is a tensor, too, but objects of Python are no memory that compiled code could read: its
+`Tensor.address` is 0, and nothing but the host gets to see it.
+"""
 
 import ctypes
 import functools
@@ -11,6 +15,7 @@ import numpy.typing as npt
 
 from relay import dtypes
 from relay.runtime.memory import ALIGNMENT, aligned_empty, is_aligned
+from relay.runtime.text import as_text
 from relay.support.errors import InputError
 
 #: Below this many bytes memory comes from `ctypes`, which is quicker than NumPy but clears it.
@@ -57,13 +62,19 @@ class Tensor:
 
     @staticmethod
     def of(array: npt.NDArray[np.generic], dtype: str) -> "Tensor":
-        """A tensor that shares the memory of `array` where that is aligned, or copies it."""
-        if not is_aligned(array):
+        """A tensor that shares the memory of `array` where that is aligned, or copies it.
+
+        Raises `InputError` for a ``string`` array with something else than text in it.
+        """
+        if dtype == dtypes.STRING:
+            array = as_text(array)
+        elif not is_aligned(array):
             copy = aligned_empty(array.shape, dtype)
             np.copyto(copy, array)
             array = copy
         tensor = Tensor.__new__(Tensor)
-        tensor.address = array.__array_interface__["data"][0]
+        text = dtype == dtypes.STRING
+        tensor.address = 0 if text else array.__array_interface__["data"][0]
         tensor.layout = layout(array.shape, dtype)
         tensor._buffer = None
         tensor._array = array
@@ -82,10 +93,13 @@ class Tensor:
     def numpy(self) -> npt.NDArray[np.generic]:
         """The elements as a NumPy array that shares the memory."""
         if self._array is None:
-            raw = np.frombuffer(self._buffer, np.uint8)
-            start = self.address - raw.__array_interface__["data"][0]
-            part = raw[start : start + self.layout.nbytes].view(dtypes.to_numpy(self.dtype))
-            self._array = part.reshape(self.shape)
+            buffer = self._buffer
+            if isinstance(buffer, np.ndarray):
+                start = buffer.__array_interface__["data"][0]
+            else:
+                start = ctypes.addressof(buffer)
+            stored = dtypes.to_numpy(self.dtype)
+            self._array = np.ndarray(self.shape, stored, buffer, self.address - start)
         return self._array
 
     def truth(self) -> bool:

@@ -10,6 +10,7 @@ from relay.executor.vm.instructions import (
     GetField,
     Invoke,
     InvokeGraph,
+    InvokeHost,
     JumpUnless,
     JumpUnlessTag,
     Kill,
@@ -29,9 +30,10 @@ MAX_REGISTERS = 1 << 24
 def verify(program: Program) -> None:
     """Raise `ArtifactError` unless every function of `program` is well formed.
 
-    Registers, functions, graphs, constants and constructors exist; calls, graphs and constructors
-    get as many arguments as they take; jumps go forward and stay inside; the end is never passed;
-    no register is read before it is written or after it is killed, whichever way is taken.
+    Registers, functions, graphs, operators, constants and constructors exist; calls, graphs,
+    operators and constructors get as many arguments as they take; jumps go forward and stay inside;
+    the end is never passed; no register is read before it is written or after it is killed,
+    whichever way is taken.
     """
     for name, number in program.entries.items():
         if not 0 <= number < len(program.functions):
@@ -69,6 +71,7 @@ def _flaw(
         "wWrR": (function.registers, "register"),
         "f": (len(program.functions), "function"),
         "g": (len(program.graphs), "graph"),
+        "h": (len(program.operators), "operator"),
         "c": (program.constants, "constant"),
         "k": (len(program.constructors), "constructor"),
     }
@@ -87,6 +90,10 @@ def _arity_flaw(instruction: AnyInstruction, program: Program) -> str | None:
                 return "the graph takes {} tensors and gives {}".format(*program.graphs[graph])
             if len(set(dsts)) != len(dsts):
                 return "two results go to one register"
+        case InvokeHost(_, number, args):
+            name, wanted = program.operators[number]
+            if len(args) != wanted:
+                return f"the operator {name} takes {wanted} arguments"
         case Invoke(_, number, args) | TailInvoke(number, args):
             wanted = len(program.functions[number].params)
             if len(args) != wanted:
