@@ -22,12 +22,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+import operator_matrix
 import relay
 import relay.op
 import relay.transform
 from notebooks import linked_to_pages
 from relay.frontend.onnx import supported_operators
-from relay.frontend.onnx.registry import OLDEST_OPSET
 from relay.ir.expr import Op
 from relay.ir.op import Operator, Pattern
 from relay.schedule import STEPS
@@ -140,6 +140,8 @@ def capabilities(declaration: type[Operator]) -> Iterator[str]:
     """What is known of the operator beyond its type and meaning, and what is missing."""
     if declaration.compute is not Operator.compute and "compute" not in declaration.missing:
         yield "is compiled"
+    if declaration.expand is not Operator.expand:
+        yield "is expanded into other operators"
     if declaration.reference is not Operator.reference and "reference" not in declaration.missing:
         yield "runs in the interpreter"
     if hasattr(declaration, "layouts"):
@@ -189,7 +191,8 @@ def operator_pages() -> Iterator[tuple[str, str]]:
         "# Operators\n",
         f"{count} operators, by family. The Python function of an operator takes its inputs, then "
         "its attributes: `relay.nn.relu(x)`, `relay.sum(x, axis=[1])`. In the text format a call "
-        "names the attributes that differ from their defaults.\n",
+        "names the attributes that differ from their defaults. [A table](matrix.md) shows what "
+        "each of them can do.\n",
     ]
     for module, operators in groups.items():
         title = title_of(module)
@@ -246,9 +249,9 @@ def onnx_page() -> str:
     known = supported_operators()
     names = ", ".join(f"`{name}`" for name in known)
     return (
-        "# ONNX\n\n`relay.frontend.from_onnx` imports models of operator set "
-        f"{OLDEST_OPSET} and later. It knows {len(known)} operators, and functions that a model "
-        f"defines itself:\n\n{names}\n"
+        "# ONNX\n\n`relay.frontend.from_onnx` imports models of every operator set since the first. "
+        f"It converts {len(known)} operators itself, expands those that the standard defines by "
+        f"others, and functions that a model defines:\n\n{names}\n"
     )
 
 
@@ -374,6 +377,7 @@ def pages() -> dict[str, str]:
         "reference/passes.md": passes_page(),
         "reference/onnx.md": onnx_page(),
         "reference/schedule.md": schedule_page(),
+        f"{OPERATORS}/matrix.md": operator_matrix.page(),
         **dict(operator_pages()),
         **dict(tutorial_pages()),
     }

@@ -83,7 +83,7 @@ from relay.ir.types import (
     scalar_type,
 )
 from relay.ir.visit import bind
-from relay.op import annotation, nn
+from relay.op import annotation, nn, random, vision
 from relay.prelude import Prelude
 from relay.runtime.device import Device, cpu
 from relay.runtime.ndarray import NDArray
@@ -94,7 +94,17 @@ from relay.support.errors import RelayError
 from relay.support.source import Span
 
 if TYPE_CHECKING:
-    from relay import analysis, compat, dataflow_pattern, executor, frontend, testing, transform, vm
+    from relay import (
+        analysis,
+        compat,
+        dataflow_pattern,
+        executor,
+        frontend,
+        qnn,
+        testing,
+        transform,
+        vm,
+    )
     from relay.drawing import draw
     from relay.executor import create_executor
     from relay.executor.build import build
@@ -112,6 +122,7 @@ _LAZY: Final = {
     "executor": None,
     "frontend": None,
     "load": "relay.executor.graph",
+    "qnn": None,
     "testing": None,
     "transform": None,
     "vm": None,
@@ -207,6 +218,8 @@ __all__ = [
     "parse",
     "parse_expr",
     "prelude",
+    "qnn",
+    "random",
     "runtime",
     "save_param_dict",
     "scalar_type",
@@ -219,6 +232,7 @@ __all__ = [
     "ty",
     "type_functor",
     "var",
+    "vision",
     "vm",
 ]
 

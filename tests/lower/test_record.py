@@ -34,7 +34,7 @@ PROGRAM = """
 import sys
 import numpy as np
 import relay
-import relay.codegen.llvm.jit
+import relay.codegen.llvm.link
 import relay.lower.kernel
 
 if "warm" in sys.argv:
@@ -43,7 +43,7 @@ if "warm" in sys.argv:
     relay.lower.kernel.translate = refuse
     relay.lower.kernel.plan = refuse
     relay.lower.kernel.llvm_text = refuse
-    relay.codegen.llvm.jit.object_code = refuse
+    relay.codegen.llvm.link.object_code = refuse
 
 rng = np.random.default_rng(0)
 x = relay.var("x", shape=(1, 16, 14, 14))

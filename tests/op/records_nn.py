@@ -22,7 +22,7 @@ def _attention(
     note: str,
     dtype: str = "float32",
     tolerance: float = 1e-5,
-    **attrs: float,
+    **attrs: float | str,
 ) -> Record:
     """Queries (2, 3, 5, 4), keys (2, 3, 7, 4) and values (2, 3, 7, 6)."""
     inputs = [In((2, 3, *size), dtype) for size in ((5, 4), (7, 4), (7, 6))]
@@ -37,6 +37,7 @@ ATTENTION = [
     _attention((_ALLOWED,), "filled", scale=0.5),
     _attention((_ALLOWED, In((2, 1, 1, 7))), "both", scale=0.5, fill=-1e4),
     _attention((), "narrow", "float16", 5e-3, scale=0.5),
+    _attention((In((5, 7)),), "widened", "float16", 5e-3, out_dtype="float32"),
     Record("nn.contrib_attention", (In((3, 4)), In((20, 4)), In((20, 2)), ()), note="no-heads"),
 ]
 

@@ -11,13 +11,14 @@ import loop_programs as p
 import relay
 from loop_programs import Case
 from relay import te
+from relay.codes import to_bfloat16
 from relay.loop import verify
 from relay.loop.ir import Func
 from relay.op.nn.attention import Attention
 from relay.schedule.schedule import parse, replay
 from relay.schedule.steps import Parallel
 from relay.strategy import plan
-from relay.target import Target
+from relay.target import Target, for_cpu
 
 TARGET = Target("x86_64", "x86-64-v3", ("avx", "avx2", "fma"), 32, 16, cores=2)
 
@@ -30,13 +31,14 @@ def attention(
     features: int,
     masks: Sequence[Sequence[int]] = (),
     turned: bool = False,
+    dtype: str = "float32",
 ) -> Case:
     """An attention of `heads`, its result transposed where it is `turned`, its masks added."""
-    q = te.placeholder((*heads, queries, size), "float32", "q")
-    k = te.placeholder((*heads, keys, size), "float32", "k")
-    v = te.placeholder((*heads, keys, features), "float32", "v")
+    q = te.placeholder((*heads, queries, size), dtype, "q")
+    k = te.placeholder((*heads, keys, size), dtype, "k")
+    v = te.placeholder((*heads, keys, features), dtype, "v")
     added = tuple(te.placeholder(m, "float32", f"mask{n}") for n, m in enumerate(masks))
-    declaration = Attention(scale=size**-0.5)
+    declaration = Attention(scale=size**-0.5, out_dtype="float32")
     y = declaration.compute(q, k, v, added)
     if turned:
         shape = (queries, *heads, features)
@@ -88,6 +90,39 @@ def test_attention_is_recognised_and_right(name: str, target: Target) -> None:
     assert "powers.at" in str(schedule.func)
     assert not [b for b in schedule.func.workspaces if b.name.startswith(("scores", "powers"))]
     check(case, schedule.finish(), interpreted=target is TARGET)
+
+
+PAIRS = for_cpu(
+    "x86_64-unknown-linux-gnu", features=("avx512bf16", "avx512bw", "avx512vl"), cores=2
+)
+ROUNDED = {
+    "self": attention((4,), 37, 37, 16, 16, dtype="bfloat16"),
+    "bert": attention((1, 4), 40, 48, 32, 32, masks=[(40, 48)], turned=True, dtype="bfloat16"),
+    "odd": attention((3,), 25, 21, 9, 13, dtype="bfloat16"),
+    "one-key": attention((2,), 9, 1, 8, 8, dtype="bfloat16"),
+    "long": attention((2,), 13, 301, 8, 16, masks=[(301,)], dtype="bfloat16"),
+}
+
+
+@pytest.mark.parametrize("target", [TARGET, PAIRS], ids=["single", "pairs"])
+@pytest.mark.parametrize("name", ROUNDED)
+def test_attention_of_bfloat16(name: str, target: Target) -> None:
+    """Both products go in pairs; the result is that of float32 up to rounded weights."""
+    case = ROUNDED[name]
+    func = case.build()
+    schedule = plan(func, target)
+    assert ("merge(" in str(schedule)) == (target is PAIRS)
+    verify(schedule.finish())
+    assert str(replay(func, parse(str(schedule))).func) == str(schedule.func)
+    rng = np.random.default_rng(0)
+    arrays = [
+        to_bfloat16(rng.standard_normal(x.static_shape))
+        if x.dtype == "bfloat16"
+        else rng.standard_normal(x.static_shape).astype("float32")
+        for x in case.inputs
+    ]
+    wanted, found = (p.compiled(f, arrays)[0] for f in (func, schedule.finish()))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=4e-3 * np.abs(wanted).max())
 
 
 def test_heads_run_in_parallel_with_their_keys_in_order() -> None:

@@ -11,14 +11,15 @@ import relay
 import relay.loop
 from relay import nn
 from relay.codegen.llvm.jit import assembly_text
+from relay.codes import from_bfloat16, to_bfloat16
 from relay.dtypes import to_numpy
 from relay.executor.build import lower_module
 from relay.ir.expr import Expr, Function
-from relay.loop.ir import Func
+from relay.loop import walk
+from relay.loop.ir import Func, Kind
 from relay.schedule import Schedule, parse, replay
 from relay.strategy import plan
 from relay.target import Target, for_cpu
-from relay.te.arith import from_bfloat16, to_bfloat16
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 PAIRS = for_cpu(TRIPLE, features=("avx512bf16", "avx512bw", "avx512vl"), cores=2)
@@ -146,6 +147,16 @@ def test_weights_are_packed_in_pairs() -> None:
     assert "pairs=1" in str(schedule)
     packed = next(b for b in schedule.func.workspaces if b.name.endswith(".packed"))
     assert packed.shape[-1] == 2
+
+
+@pytest.mark.parametrize(("inputs", "written_out"), [(3, False), (32, True)])
+def test_taps_that_share_what_they_read_stay_a_loop(inputs: int, written_out: bool) -> None:
+    """Written out, the pixels that several taps read would take registers until all are done."""
+    _, schedule = product(conv(inputs, 32, 4), PAIRS, True)
+    found = list(walk.loops(schedule.finish().body))
+    update = [f for f in found if f.var.name.startswith(("kw", "ici"))]
+    innermost = update[-1]
+    assert (innermost.kind is Kind.UNROLLED) == written_out
 
 
 def test_float32_is_not_paired() -> None:

@@ -7,11 +7,14 @@ import pytest
 
 import relay
 from pass_helpers import evaluate, random_arguments, tensor
+from relay.codes import to_bfloat16
 from relay.executor import create_executor
-from relay.executor.build import resolve_target
+from relay.executor.build import lower_module, resolve_target
 from relay.ir import IRModule
-from relay.ir.expr import Call, Expr, Function, Tuple, Var, const
+from relay.ir.expr import Call, Constant, Expr, Function, Tuple, Var, const
 from relay.ir.visit import post_order
+from relay.runtime.ndarray import NDArray
+from relay.target import for_cpu
 from relay.transform import PassContext, UseAttention
 from relay.transform.calls import is_call_of, make
 
@@ -138,6 +141,54 @@ LEFT: dict[str, Callable[[], Function]] = {
     ),
     "no second product": lambda: function(softmax(scores())),
 }
+
+
+def narrow(numbers: bool = True) -> Function:
+    """As mixed precision leaves it: products of bfloat16, sums and the softmax in float32."""
+    q, k, v = (make("cast", x, dtype="bfloat16") for x in (Q, K, V))
+    s: Expr = make("cast", scores(q, k, out_dtype="float32"), dtype="bfloat16")
+    if numbers:
+        half = Constant(NDArray(to_bfloat16(np.float32(0.5)), "bfloat16"))
+        s = make("multiply", s, half)
+    s = make("add", shaped(make("cast", s, dtype="float32"), 2, 3, 9, 21), WIDE)
+    weights = make("cast", shaped(softmax(s, 3), 6, 9, 21), dtype="bfloat16")
+    y = make("nn.batch_matmul", weights, v, transpose_b=False, out_dtype="float32")
+    return function(make("cast", make("cast", y, dtype="bfloat16"), dtype="float32"), WIDE)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_narrow_products_with_a_wide_softmax(numbers: bool) -> None:
+    before = narrow(numbers)
+    module = IRModule.from_expr(before)
+    assert not attentions(passed(before))
+    after = UseAttention(narrow=("bfloat16",))(module)["main"]
+    (found,) = attentions(after)
+    assert found.attrs.scale == (0.5 if numbers else 1.0)
+    assert [a.checked_type.dtype for a in found.args[:3]] == ["bfloat16"] * 3
+    assert found.checked_type.dtype == "float32"
+    assert after.checked_type == before.checked_type
+    given = arguments(before)
+    s = make(
+        "add",
+        shaped(make("multiply", scores(), const(np.float32(found.attrs.scale))), 2, 3, 9, 21),
+        WIDE,
+    )
+    exact = evaluate(function(mixed(shaped(softmax(s, 3), 6, 9, 21)), WIDE), given)
+    distances = []
+    for disabled in ([], ["UseAttention"]):
+        with PassContext(opt_level=3, disabled_pass=disabled):
+            run = create_executor("graph", module).evaluate()
+        distances.append(np.abs(run(*given).numpy() - exact).max())
+    assert distances[0] < max(0.02, 1.5 * distances[1])
+
+
+def test_narrow_products_stay_where_they_do_not_go_in_pairs() -> None:
+    target = for_cpu("x86_64-unknown-linux-gnu", features=("avx2", "fma"))
+    for pairs in (False, True):
+        if pairs:
+            target = for_cpu(target.triple, features=("avx512bf16", "avx512bw", "avx512vl"))
+        names = [k.name for k in lower_module(narrow(), target).kernels]
+        assert any("softmax" in name for name in names) != pairs
 
 
 def arguments(func: Function) -> list[np.ndarray]:

@@ -19,6 +19,7 @@ class Debug(Operator):
     out. The text of a program leaves `debug_func` out: a Python function has none.
     """
 
+    takes_small = True
     debug_func: Callable[[Any], object] | None = field(default=None, repr=False)
 
     stateful: ClassVar[bool] = True

@@ -53,6 +53,21 @@ class DynamicOperator(Operator):
         """The ordinary operator for the given `values` of the inputs `late`."""
         raise TypeInferenceError(f"the operator {self.name} stands for no other")
 
+    def late_arguments(self, arguments: Sequence[Expr]) -> list[Expr]:
+        """Those of `arguments` whose values decide."""
+        named = dict(zip(self.inputs, arguments, strict=True))
+        return [named[name] for name in self.late]
+
+    def decided(self, arguments: Sequence[Expr]) -> Expr:
+        """What this stands for, on `arguments`; a call of it where they do not decide that yet."""
+        named = dict(zip(self.inputs, arguments, strict=True))
+        late = {name: named.pop(name) for name in self.late}
+        values = {n: v.data.numpy() for n, v in late.items() if isinstance(v, Constant)}
+        if len(values) != len(late):
+            return Call(self.op, arguments, self)
+        static = self.static(values)
+        return Call(static.op, tuple(named.values()), static)
+
     def split_inputs(self, values: Sequence[Array]) -> tuple[dict[str, Array], list[Array]]:
         """The inputs that become attributes, by name, and the others."""
         named = dict(zip(self.inputs, values, strict=True))
@@ -95,6 +110,7 @@ def _unknown(rank: int) -> list[Dim]:
 class DynReshape(DynamicOperator):
     """`reshape` to the sizes in the vector `newshape`."""
 
+    takes_small = True
     late = ("newshape",)
     missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
 
@@ -115,6 +131,7 @@ class DynReshape(DynamicOperator):
 class DynBroadcastTo(DynamicOperator):
     """`broadcast_to` the sizes in the vector `shape`."""
 
+    takes_small = True
     late = ("shape",)
 
     dtype: str = ""
@@ -131,6 +148,7 @@ class DynBroadcastTo(DynamicOperator):
 class DynFull(DynamicOperator):
     """`full` of the sizes in the vector `shape`."""
 
+    takes_small = True
     late = ("shape",)
 
     dtype: str = ""
@@ -172,6 +190,7 @@ class DynamicConstant(DynamicOperator):
 class DynZeros(DynamicConstant):
     """`zeros` of the sizes in the vector `shape`."""
 
+    takes_small = True
     ordinary = Zeros
     dtype: str = "float32"
 
@@ -188,6 +207,7 @@ class DynOnes(DynamicConstant):
 class DynTile(DynamicOperator):
     """`tile` by the counts in the vector `reps`."""
 
+    takes_small = True
     late = ("reps",)
 
     def infer(self, data: Type, reps: Type) -> Type:
@@ -235,6 +255,7 @@ class DynTopK(DynamicOperator):
 class DynExpandDims(DynamicOperator):
     """`expand_dims` at the position that the number `axis` says."""
 
+    takes_small = True
     late = ("axis",)
 
     num_newaxis: int = 1
@@ -252,6 +273,7 @@ class DynExpandDims(DynamicOperator):
 class DynSqueeze(DynamicOperator):
     """`squeeze` of the dimensions in the vector `axis`."""
 
+    takes_small = True
     late = ("axis",)
 
     def infer(self, data: Type, axis: Type) -> Type:
@@ -304,6 +326,7 @@ class DynOneHot(DynamicOperator):
 class DynStridedSlice(DynamicOperator):
     """`strided_slice` with the positions in the vectors `begin`, `end` and `strides`."""
 
+    takes_small = True
     late = ("begin", "end", "strides")
 
     slice_mode: str = "end"
@@ -338,6 +361,7 @@ class DynStridedSlice(DynamicOperator):
 class DynPad(DynamicOperator):
     """`nn.pad` by the amounts in the matrix `pad_width`: before and after each axis."""
 
+    takes_small = True
     late = ("pad_width",)
 
     pad_mode: str = "constant"
@@ -422,7 +446,7 @@ def function_or_late(
         for name in dynamic.late:
             named[name] = as_argument(named[name])
         arguments = [named.pop(name) for name in dynamic.inputs]
-        return decided(dynamic(**named), arguments)
+        return dynamic(**named).decided(arguments)
 
     return choose
 
@@ -431,17 +455,6 @@ def _ones_like(value: Expr) -> Expr:
     if isinstance(value, Constant):
         return const(np.ones_like(value.data.numpy()))
     return Call(OnesLike.op, (value,))
-
-
-def decided(declaration: DynamicOperator, arguments: Sequence[Expr]) -> Call:
-    """A call of what `declaration` stands for where that is decided by constants, else of it."""
-    named = dict(zip(declaration.inputs, arguments, strict=True))
-    late = {name: named.pop(name) for name in declaration.late}
-    values = {n: v.data.numpy() for n, v in late.items() if isinstance(v, Constant)}
-    if len(values) != len(late):
-        return Call(declaration.op, arguments, declaration)
-    static = declaration.static(values)
-    return Call(static.op, tuple(named.values()), static)
 
 
 reshape = function(DynReshape)
@@ -462,7 +475,6 @@ __all__ = [
     "UNKNOWN",
     "DynamicOperator",
     "broadcast_to",
-    "decided",
     "expand_dims",
     "full",
     "function_or_late",

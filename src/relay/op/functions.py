@@ -47,7 +47,7 @@ class TupleWrapper(Sequence[Expr]):
         return TupleGetItem(self.tuple_value, index % self.size)
 
 
-Argument: TypeAlias = ExprLike | Sequence[ExprLike] | TupleWrapper
+Argument: TypeAlias = ExprLike | Sequence[ExprLike] | TupleWrapper | str
 
 
 def as_argument(value: Argument, like: ExprLike | None = None) -> Expr:
@@ -59,7 +59,7 @@ def as_argument(value: Argument, like: ExprLike | None = None) -> Expr:
             first = next(v for v in value if isinstance(v, Expr))
             return Tuple([as_expr(v, like=first) for v in value])
         return as_expr(np.asarray(value), like=like)
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic | str):
         return as_expr(np.asarray(value), like=like)
     assert not isinstance(value, Sequence)
     return as_expr(value, like=like)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from relay import dtypes
 from relay.ir.expr import Call, Constant, Expr, Op, Tuple, TupleGetItem, const
 from relay.ir.op import Array
 from relay.ir.types import TensorType, TupleType, Type
@@ -51,7 +52,7 @@ def number(value: float, like: Expr) -> Expr:
 
 def number_of(value: float, dtype: str) -> Expr:
     """The scalar `value` as `dtype`."""
-    if dtype == "bfloat16":
+    if not dtypes.is_native(dtype):
         return make("cast", const(value, "float32"), dtype=dtype)
     return const(value, dtype)
 
@@ -59,7 +60,7 @@ def number_of(value: float, dtype: str) -> Expr:
 def matrix_of(values: Array, like: Expr) -> Expr:
     """A constant of `values` in the data type of `like`."""
     dtype = tensor_of(like).dtype
-    if dtype == "bfloat16":
+    if not dtypes.is_native(dtype):
         return make("cast", Constant(np.asarray(values, "float32")), dtype=dtype)
     return const(np.asarray(values), dtype)
 
@@ -86,7 +87,7 @@ def zero_of(type_: Type, like: Expr) -> Expr:
     if isinstance(type_, TupleType):
         return Tuple([zero_of(t, field(like, k)) for k, t in enumerate(type_.fields)])
     assert isinstance(type_, TensorType), f"there is no zero of type {type_}"
-    if type_.is_static and type_.dtype != "bfloat16":
+    if type_.is_static and dtypes.is_native(type_.dtype):
         return make("zeros", shape=type_.concrete_shape, dtype=type_.dtype)
     return make("zeros_like", like)
 

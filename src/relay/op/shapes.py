@@ -48,7 +48,7 @@ def put_dtype(declaration: Operator, name: str = "dtype") -> None:
 
 def reference_dtype(dtype: str) -> np.dtype[np.generic]:
     """The NumPy dtype in which references compute `dtype` (``bfloat16`` in ``float32``)."""
-    return dtypes.to_numpy("float32" if dtype == "bfloat16" else dtype)
+    return dtypes.value_dtype(dtype)
 
 
 def normalize_axis(operator_name: str, axis: int, rank: int) -> int:
@@ -144,7 +144,7 @@ def expect_kind(operator_name: str, argument: str, type_: Type, kind: str) -> Te
     fits = {
         "float": dtypes.is_float(dtype),
         "integer": dtypes.is_integer(dtype),
-        "number": dtype != "bool",
+        "number": dtype not in ("bool", dtypes.STRING),
         "bits": dtype == "bool" or dtypes.is_integer(dtype),
         "bool": dtype == "bool",
         "any": True,

@@ -18,6 +18,7 @@ from relay.op.tensor import einsum as _einsum
 from relay.op.tensor import fixed_point as _fixed_point
 from relay.op.tensor import fourier as _fourier
 from relay.op.tensor import index as _index
+from relay.op.tensor import index_map as _index_map
 from relay.op.tensor import init as _init
 from relay.op.tensor import join as _join
 from relay.op.tensor import lookup as _lookup
@@ -25,6 +26,7 @@ from relay.op.tensor import reduce as _reduce
 from relay.op.tensor import reshape as _reshape
 from relay.op.tensor import scan as _scan
 from relay.op.tensor import scatter as _scatter
+from relay.op.tensor import selection as _selection
 from relay.op.tensor import slicing as _slicing
 from relay.op.tensor import sparse as _sparse
 from relay.op.tensor import transform as _transform
@@ -43,6 +45,8 @@ transpose = function(_reshape.Transpose)
 strided_slice = _dyn.function_or_late(_slicing.StridedSlice, _dyn.DynStridedSlice)
 slice_like = function(_slicing.SliceLike)
 take = function(_index.Take, own_dtype=("indices",))
+auto_scheduler_layout_transform = function(_index_map.AutoSchedulerLayoutTransform)
+meta_schedule_layout_transform = function(_index_map.MetaScheduleLayoutTransform)
 gather_nd = function(_index.GatherND, own_dtype=("indices",))
 one_hot = _dyn.function_or_late(_index.OneHot, _dyn.DynOneHot, own_dtype=("indices",))
 sequence_mask = function(_index.SequenceMask, own_dtype=("valid_length",))
@@ -60,7 +64,9 @@ full = _dyn.function_or_late(_init.Full, _dyn.DynFull)
 full_like = function(_init.FullLike)
 scatter_elements = function(_scatter.ScatterElements, own_dtype=("indices",))
 scatter_nd = function(_scatter.ScatterND, own_dtype=("indices",))
-argwhere = function(_scatter.ArgWhere)
+argwhere = function(_selection.ArgWhere)
+nonzero = function(_selection.NonZero)
+take_first = function(_selection.First, own_dtype=("count",))
 cumsum = function(_scan.CumSum)
 cumprod = function(_scan.CumProd)
 adv_index = function(_lookup.AdvIndex)
@@ -126,6 +132,11 @@ def unique(data: Expr, is_sorted: bool = True, return_counts: bool = False) -> T
     """
     call = _unique.Unique.call(data, sorted=is_sorted, return_counts=return_counts)
     return TupleWrapper(call, 5 if return_counts else 4)
+
+
+def unique_rows(data: Expr, is_sorted: bool = True) -> TupleWrapper:
+    """The different rows of a matrix, and what `unique` gives besides; see `UniqueRows`."""
+    return TupleWrapper(_selection.UniqueRows.call(data, sorted=is_sorted), 5)
 
 
 def dft(re_data: Expr, im_data: Expr, inverse: bool = False) -> TupleWrapper:
@@ -233,7 +244,7 @@ def sparse_to_dense(
     arguments = [_positions(sparse_indices), values, _alike(default_value, values)]
     if isinstance(output_shape, Expr):
         late = _dyn_sizes.DynSparseToDense()
-        return _dyn.decided(late, [*arguments, output_shape])
+        return late.decided([*arguments, output_shape])
     return _sparse.SparseToDense.call(*arguments, output_shape=output_shape)
 
 
@@ -292,7 +303,7 @@ def segment_sum(data: Expr, segment_ids: Argument, num_segments: int | Expr | No
         count = num_segments if num_segments is not None else _after_last(wide)
         first = reshape(_convert.Cast.call(count, dtype="int64"), (1,))
         shape = _join.Concatenate.call(Tuple([first, const(np.asarray(sizes, "int64"))]), axis=0)
-        zeros = _dyn.decided(_dyn.DynZeros(dtype), [shape if sizes else first])
+        zeros = _dyn.DynZeros(dtype).decided([shape if sizes else first])
     return scatter_nd(zeros, expand_dims(numbers, 0), data, mode="add")
 
 
@@ -305,6 +316,7 @@ __all__ = [
     "adv_index",
     "arange",
     "argwhere",
+    "auto_scheduler_layout_transform",
     "broadcast_to",
     "broadcast_to_like",
     "cast",
@@ -324,6 +336,8 @@ __all__ = [
     "invert_permutation",
     "matrix_set_diag",
     "meshgrid",
+    "meta_schedule_layout_transform",
+    "nonzero",
     "one_hot",
     "reinterpret",
     "repeat",
@@ -347,10 +361,12 @@ __all__ = [
     "strided_set",
     "strided_slice",
     "take",
+    "take_first",
     "tile",
     "transpose",
     "trilu",
     "unique",
+    "unique_rows",
     "unravel_index",
     "where",
 ]

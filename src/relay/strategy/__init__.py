@@ -27,7 +27,7 @@ def plan(func: Func, target: Target, constants: frozenset[str] = frozenset()) ->
     schedule_attention(schedule, target)
     for buffer in schedule.func.workspaces:
         if any(n.store.buffer is buffer and n.store.reduce for n in top_nests(schedule.func)):
-            if not schedule_transformed(schedule, buffer, target):
+            if not schedule_transformed(schedule, buffer, target, constants):
                 schedule_contraction(schedule, buffer, target, constants)
     schedule_reductions(schedule, target)
     done = {s.packed_name for s in schedule.trace if isinstance(s, Pack) and s.buffer in constants}

@@ -14,10 +14,10 @@ keys, and no running maximum has to be corrected.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay import dtypes
-from relay.loop.ir import Buffer
+from relay.loop.ir import Buffer, Kind
 from relay.loop.walk import loads
 from relay.schedule import Schedule
 from relay.strategy.elementwise import (
@@ -37,6 +37,7 @@ from relay.strategy.nests import (
     top_nests,
     update_of,
 )
+from relay.strategy.pairs import paired
 from relay.strategy.registers import RegisterTile
 from relay.strategy.rows import RowTiling, TileLoops, parts
 from relay.strategy.tiles import choose
@@ -49,6 +50,8 @@ _CACHE_SHARE = 0.125
 _MOST_ROWS, _LEAST_ROWS = 24, 8
 #: Vectors of partial results of a row: enough to hide how long a maximum takes.
 _PARTIALS = 4
+#: Vector registers that it takes to put pairs together.
+_REGISTERS_OF_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,12 @@ def _operands(schedule: Schedule, product: Buffer) -> tuple[Buffer, Buffer] | No
     if found is None or any(e.buffer not in schedule.func.workspaces for e in found):
         return None
     return found[0].buffer, found[1].buffer
+
+
+def _paired(update: Nest, target: Target) -> int | None:
+    """Which of the reduction loops of a product goes in pairs, if one does."""
+    found = product_operands(update.store.value)
+    return None if found is None else paired(update, *found, target)
 
 
 def _recognize(schedule: Schedule, scores: Buffer) -> _Stages | None:
@@ -153,12 +162,18 @@ class _Blocks:
     def __init__(self, schedule: Schedule, stages: _Stages, target: Target) -> None:
         self.schedule = schedule
         self.stages = stages
-        self.target = target
         update = update_of(schedule.func, stages.scores)
         second = update_of(schedule.func, stages.mixed)
         assert update is not None
         assert second is not None
         self.lanes = lanes_of(update, target)
+        self.pairs = {
+            product: _paired(nest, target)
+            for product, nest in ((stages.scores, update), (stages.mixed, second))
+        }
+        # Pairs of what is not packed are put together in registers.
+        taken = _REGISTERS_OF_PAIRS if any(v is not None for v in self.pairs.values()) else 0
+        self.target = replace(target, vector_registers=target.vector_registers - taken)
         self.parallel = update.work + second.work >= PARALLEL_WORK
         self.heads = stages.scores.size // (stages.scores.shape[-1] * stages.scores.shape[-2])
 
@@ -266,7 +281,8 @@ class _Blocks:
         """
         schedule = self.schedule
         rank = len(product.shape)
-        tile = RegisterTile(schedule, product.name, rank - 1, rank - 2, self.lanes)
+        pairs = self.pairs[product]
+        tile = RegisterTile(schedule, product.name, rank - 1, rank - 2, self.lanes, pairs=pairs)
 
         def body(loops: TileLoops) -> None:
             if result is not None:
@@ -348,6 +364,19 @@ class _Blocks:
             for nest in nests_of(schedule.func, name):
                 fuse_parallel(schedule, nest.names[: self.stages.head + 1], self.target.cores)
         vectorize_writes(schedule, name, self.lanes)
+        if stage is self.stages.keys:
+            self._turn(name)
+
+    def _turn(self, keys: str) -> None:
+        """Bring squares of keys and features in order at once: what is read is contiguous."""
+        for nest in nests_of(self.schedule.func, keys):
+            square = nest.axes[-1].extent
+            if len(nest.axes) < 2 or nest.axes[-1].kind is not Kind.VECTORIZED:
+                continue
+            feature = nest.axes[-2]
+            if feature.kind is Kind.SERIAL and feature.extent % square == 0:
+                _, inner = self.schedule.split(feature.var.name, square)
+                self.schedule.unroll(inner)
 
 
 def _panel_sizes(extent: int, vectors: int, lanes: int) -> list[tuple[int, int]]:

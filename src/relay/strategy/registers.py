@@ -1,9 +1,11 @@
 """Register tiles of a product: accumulators that stay in registers while the reduction runs."""
 
+import math
 from dataclasses import dataclass
 
 from relay import dtypes
 from relay.loop.ir import Buffer
+from relay.loop.walk import loads, stride
 from relay.schedule import Schedule
 from relay.strategy.nests import Nest, nests_of
 from relay.strategy.pairs import merge_pairs
@@ -60,7 +62,7 @@ class RegisterTile:
         row = [n for n in row if n not in units]
         unrolled = [*row, *vectors, *(n for n in tiled if n not in (*units, *row))]
         steps = list(reduced)
-        if reduced:
+        if reduced and not (row and _shares(nest, row[0], reduced)):
             accumulators = 1
             for name in unrolled:
                 accumulators *= schedule.extent(name)
@@ -88,6 +90,23 @@ class RegisterTile:
                 schedule.unroll(inner)
                 return [*units, *long[:-1], outer, inner]
         return [*units, *long]
+
+
+def _shares(nest: Nest, row: str, reduced: list[str]) -> bool:
+    """Whether what rows read in an innermost iteration, other rows read in the next ones.
+
+    Written out, such values would stay in registers, of which there are not enough.
+    """
+    loops = {a.var.name: a for a in nest.axes}
+    rows = loops[row]
+    step = next((loops[n] for n in reversed(reduced) if loops[n].extent > 1), rows)
+    for load in loads(nest.store):
+        further, next_row = stride(load, step.var), stride(load, rows.var)
+        if step is not rows and further and next_row:
+            apart = math.lcm(further, next_row)
+            if apart < next_row * rows.extent and apart < further * step.extent:
+                return True
+    return False
 
 
 #: The part of the second-level cache that what is brought ahead may take.

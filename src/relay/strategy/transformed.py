@@ -144,9 +144,7 @@ def _recognize(schedule: Schedule, products: Buffer, target: Target) -> _Chain |
     return _close(schedule, stages, weight, paired(update, tiles, weight, target))
 
 
-def _close(
-    schedule: Schedule, stages: _Stages, weight: Load, pairs: int | None
-) -> _Chain | None:
+def _close(schedule: Schedule, stages: _Stages, weight: Load, pairs: int | None) -> _Chain | None:
     """The chain of `stages`, if the last one is what it must be."""
     nest = next(n for n in top_nests(schedule.func) if n.store.buffer is stages.result)
     reads = {e.indices for e in loads(nest.store) if e.buffer is stages.back}
@@ -323,7 +321,9 @@ class _Blocks:
             size=choose(count, self.plan.vectors, self.target, exact_vectors=True).rows,
             parallel=False,
             target=self.target,
-            body=RegisterTile(self.schedule, sums, 5, 4, self.lanes, pairs=self.chain.pairs).compute,
+            body=RegisterTile(
+                self.schedule, sums, 5, 4, self.lanes, pairs=self.chain.pairs
+            ).compute,
         ).run()
         # The weights of the next point, while the tiles go over those of this one.
         point = self.chain.weight.buffer.strides[1]
@@ -339,7 +339,10 @@ class _Blocks:
         assert update is not None
         rank = len(update.store.indices)
         axes = update.axes[rank - 1].var, update.axes[rank + pairs].var
-        column, pair = (weight.indices.index(variable) for variable in axes)
+        dimensions = [d for v in axes for d, i in enumerate(weight.indices) if i is v]
+        if len(dimensions) != len(axes):
+            return weight.buffer
+        column, pair = dimensions
         name = self.schedule.pack(weight.buffer.name, column, weight.buffer.shape[column], pair)
         return next(b for b in self.schedule.func.workspaces if b.name == name)
 

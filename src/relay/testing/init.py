@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.infer import infer_types
 from relay.ir.expr import Function
 from relay.ir.module import IRModule
@@ -119,9 +119,8 @@ class Constant(Initializer):
 
 def _stored(values: Array, dtype: str) -> NDArray:
     """Finite `values` as an array of `dtype`, rounded to nearest."""
-    if dtype == "bfloat16":
-        bits = values.astype("float32").view("uint32")
-        return NDArray(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("uint16"), dtype)
+    if not dtypes.is_native(dtype):
+        return NDArray(codes.encode(values, dtype), dtype)
     return NDArray(values.astype(dtypes.to_numpy(dtype)), dtype)
 
 

@@ -20,6 +20,7 @@ from relay.loop.ordered import function_of
 from relay.support.errors import InternalError
 from relay.te import arith
 from relay.te.arith import BINARY, COMPARE, UNARY
+from relay.te.expr import REINTERPRETS
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -50,7 +51,7 @@ def _either(masks: Sequence[Array | None]) -> Array | None:
 
 
 def _numpy_dtype(dtype: str) -> np.dtype[np.generic]:
-    return dtypes.to_numpy("float32" if dtype == "bfloat16" else dtype)
+    return dtypes.value_dtype(dtype)
 
 
 class _Evaluator:
@@ -81,16 +82,20 @@ class _Evaluator:
         invalid = _either([v.invalid for v in inputs])
         dtype = _numpy_dtype(node.dtype)
         match node:
-            case te.Const(value=value):
-                return _Value(np.asarray(value).astype(dtype))
+            case te.Const():
+                return _Value(np.asarray(arith.constant(node)))
             case te.Var():
                 return _Value(self.variables[node])
+            case te.Unary(op=op) if op in REINTERPRETS:
+                return _Value(np.asarray(arith.unary(node, arrays[0])), invalid)
             case te.Unary(op=op):
                 return _Value(np.asarray(UNARY[op](arrays[0]), dtype=dtype), invalid)
             case te.Binary(op=op):
                 return _Value(np.asarray(BINARY[op](*arrays), dtype=dtype), invalid)
             case te.Compare(op=op):
                 return _Value(np.asarray(COMPARE[op](*arrays)), invalid)
+            case te.Cast() if node.dtype in dtypes.SMALL:
+                return _Value(np.asarray(arith.convert(arrays[0], node.dtype)), invalid)
             case te.Cast():
                 return _Value(arrays[0].astype(dtype), invalid)
             case te.Select():

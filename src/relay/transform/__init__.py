@@ -36,6 +36,7 @@ from relay.transform.defuse_ops import DefuseOps
 from relay.transform.div_to_mul import DivToMul
 from relay.transform.dynamic_to_static import DynamicToStatic
 from relay.transform.eta_expand import EtaExpand
+from relay.transform.expand_ops import ExpandOps
 from relay.transform.fast_math import FastMath
 from relay.transform.flatten_atrous_conv import FlattenAtrousConv
 from relay.transform.flexible_shape_dispatch import FlexibleShapeDispatch
@@ -115,6 +116,7 @@ __all__ = [
     "DynamicToStatic",
     "EliminateCommonSubexpr",
     "EtaExpand",
+    "ExpandOps",
     "FastMath",
     "FirstOrderGradient",
     "FlattenAtrousConv",

@@ -4,6 +4,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from relay import dtypes
 from relay.ir.expr import Call, Constant, Expr, Op
 from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType
@@ -51,7 +52,7 @@ def constant(values: Array, dtype: str) -> Constant:
 
 def constant_array(expr: Expr) -> Array | None:
     """The elements of a constant whose data type NumPy can compute with, otherwise None."""
-    if isinstance(expr, Constant) and expr.data.dtype != "bfloat16":
+    if isinstance(expr, Constant) and dtypes.is_native(expr.data.dtype):
         return expr.data.numpy()
     return None
 

@@ -53,5 +53,5 @@ class EliminateCommonSubexpr(FunctionPass):
         if isinstance(expr, Constant):
             data = expr.data
             if data.nbytes <= SMALL:
-                return (Constant, data.dtype, data.shape, data.numpy().tobytes())
+                return (Constant, data.dtype, data.shape, data.tobytes())
         return None

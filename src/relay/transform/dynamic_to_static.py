@@ -6,7 +6,7 @@ from relay.ir.change import CallWithFields
 from relay.ir.expr import Call, Expr, Function
 from relay.ir.module import IRModule
 from relay.ir.visit import rewrite
-from relay.op.dyn import DynamicOperator, decided
+from relay.op.dyn import DynamicOperator
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.fold_constant import FoldConstant
 
@@ -35,5 +35,7 @@ class DynamicToStatic(FunctionPass):
 def _static(expr: Expr) -> Expr:
     if not isinstance(expr, Call) or not isinstance(expr.attrs, DynamicOperator):
         return expr
-    found = decided(expr.attrs, expr.args)
-    return expr if found.op is expr.op else CallWithFields(found, span=expr.span)
+    found = expr.attrs.decided(expr.args)
+    if not isinstance(found, Call):
+        return found
+    return expr if found.op is expr.op else CallWithFields(found, span=found.span or expr.span)

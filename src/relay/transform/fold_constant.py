@@ -8,14 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.ir.expr import Call, Constant, Expr, Function, If, Tuple, TupleGetItem
 from relay.ir.module import IRModule
 from relay.ir.op import Array, Operator
 from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.ir.visit import free_type_vars, free_vars, rewrite, substitute
 from relay.op.deferred import moved
-from relay.te.arith import from_bfloat16, to_bfloat16
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
@@ -96,6 +95,8 @@ class FoldConstant(FunctionPass):
         later = _moved(operator, call)
         if later is not None:
             return later
+        if operator.reads_stored:
+            return _fold_stored(operator, call)
         known = [constant_value(argument) for argument in call.args]
         with np.errstate(all="ignore"):
             result = operator.reference(*known)
@@ -108,8 +109,6 @@ class FoldConstant(FunctionPass):
         except ValueError:
             return False
         if not all(t.is_static for t in (*results, *arguments)):
-            return False
-        if is_call_of(call, "reinterpret") and arguments[0].dtype == "bfloat16":
             return False
         size = _bytes(results)
         return self.allow_growth or size <= GROWTH_LIMIT or size <= 2 * _bytes(arguments)
@@ -148,6 +147,13 @@ def _fold_shape(call: Call) -> Expr:
     return constant(np.asarray(value, dtype=dtypes.to_numpy(dtype)), dtype)
 
 
+def _fold_stored(operator: Operator, call: Call) -> Constant:
+    """The value of a call of an operator whose reference takes and gives what is stored."""
+    assert isinstance(call.checked_type, TensorType)
+    stored = [a.data.numpy() for a in call.args if isinstance(a, Constant)]
+    return constant(operator.reference(*stored).copy(), call.checked_type.dtype)
+
+
 def _is_constant(expr: Expr) -> bool:
     """Whether `expr` is a constant, or a tuple of constants."""
     fields = expr.fields if isinstance(expr, Tuple) else (expr,)
@@ -166,7 +172,7 @@ def _moved(operator: Operator, call: Call) -> Constant | None:
 def constant_value(expr: Expr) -> Array | tuple[Array, ...] | None:
     """The array of a constant, or the arrays of a tuple of constants; otherwise None.
 
-    bfloat16 comes as float32.
+    They are as `NDArray.values` gives them: bfloat16 comes as float32.
     """
     if isinstance(expr, Constant):
         return _elements(expr)
@@ -176,8 +182,7 @@ def constant_value(expr: Expr) -> Array | tuple[Array, ...] | None:
 
 
 def _elements(expr: Constant) -> Array:
-    stored = expr.data.numpy()
-    return from_bfloat16(stored) if expr.data.dtype == "bfloat16" else stored
+    return expr.data.values()
 
 
 def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
@@ -185,8 +190,8 @@ def as_constant(value: Array | tuple[Array, ...], type_: Type) -> Expr:
     if isinstance(type_, TupleType):
         return Tuple([as_constant(v, t) for v, t in zip(value, type_.fields, strict=True)])
     assert isinstance(type_, TensorType)
-    if type_.dtype == "bfloat16":
-        value = to_bfloat16(np.asarray(value))
+    if not dtypes.is_native(type_.dtype):
+        value = codes.encode(np.asarray(value), type_.dtype)
     array = np.asarray(value, dtype=dtypes.to_numpy(type_.dtype))
     # A copy where the result is a view, so that no constant keeps a larger array alive.
     array = np.array(array, order="C", copy=array.base is not None or None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from relay import dtypes
 from relay.infer import infer_types
 from relay.ir.adt import Constructor
 from relay.ir.expr import (
@@ -342,7 +343,7 @@ class _Cells:
 
     def _init(self, call: Call, type_: TensorType) -> Expr:
         """What makes the tensor of `call`; it holds on to no other one if it can."""
-        if call.args and type_.is_static and type_.dtype != "bfloat16":
+        if call.args and type_.is_static and dtypes.is_native(type_.dtype):
             name = operator_name(call).removesuffix("_like")
             return make(name, shape=type_.concrete_shape, dtype=type_.dtype)
         given = [self.program.converted(self.done[a], a.checked_type) for a in call.args]

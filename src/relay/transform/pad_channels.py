@@ -13,6 +13,7 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
+from relay.codes import to_bfloat16
 from relay.ir.expr import Call, Constant, Expr, Function
 from relay.ir.module import IRModule
 from relay.ir.op import Array
@@ -21,7 +22,6 @@ from relay.op.deferred import LARGE
 from relay.op.tensor.slicing import StridedSlice
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InternalError
-from relay.te.arith import to_bfloat16
 from relay.transform.alter_op_layout import channel_block
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import is_operator_call, tensor_type

@@ -13,6 +13,7 @@ from relay.transform.canonicalize_ops import CanonicalizeOps
 from relay.transform.common_subexpr import EliminateCommonSubexpr
 from relay.transform.dead_code import DeadCodeElimination
 from relay.transform.decompose_transposed_conv import DecomposeTransposedConv
+from relay.transform.expand_ops import ExpandOps
 from relay.transform.fold_constant import FoldConstant
 from relay.transform.fold_scale_axis import BackwardFoldScaleAxis, ForwardFoldScaleAxis
 from relay.transform.fuse_ops import FuseOps
@@ -40,6 +41,7 @@ def normalize() -> tuple[Pass, ...]:
         InlineCalls(),  # executors of straight-line programs know no other calls than kernels
         ToGraphNormalForm(),  # sharing instead of lets: one form to match patterns on
         DeadCodeElimination(),  # drops the lets that had to stay but are not used
+        ExpandOps(),  # below, quantised values are integers like any others
         SimplifyInference(expand_norms=False),  # row-wise norms stay whole: one kernel each
     )
 
@@ -66,6 +68,7 @@ def layout(target: Target | None) -> tuple[Pass, ...]:
     """Layouts and algorithms that suit `target`; none where it is not known or has no vectors."""
     if target is None or target.lanes(32) <= 1:
         return ()
+    narrow = ("bfloat16",) if target.multiplies_pairs else ()
     return (
         DecomposeTransposedConv(target.lanes(32)),  # convolutions know layouts and tiles
         PadChannels(target.lanes(32)),  # 24 channels are blocks of 8, 32 are whole vectors
@@ -73,7 +76,7 @@ def layout(target: Target | None) -> tuple[Pass, ...]:
         SimplifyExpr(),  # transforms that undo each other
         FoldConstant(),  # weights are packed here, not at run time
         UseWinograd(target),  # transforms weights that are constant by now
-        UseAttention(target.l2_bytes),  # scores are not stored; views have settled by now
+        UseAttention(target.l2_bytes, narrow),  # scores are not stored; views have settled by now
         SimplifyExpr(),  # what was turned for a product is read as it was
         EliminateCommonSubexpr(),  # one transform of a value that several operators read
     )

@@ -289,6 +289,6 @@ def _packed(adjoint: Sequence[Expr | None] | None, type_: Type, like: Expr) -> E
 
 
 def _ones(type_: TensorType, like: Expr) -> Expr:
-    if type_.is_static and type_.dtype != "bfloat16":
+    if type_.is_static and dtypes.is_native(type_.dtype):
         return make("ones", shape=type_.concrete_shape, dtype=type_.dtype)
     return make("ones_like", like)

@@ -40,6 +40,8 @@ def keeps_type(call: Call) -> Expr | None:
     """The first argument, where the call gives it no other type."""
     data = call.args[0]
     found = tensor_type(call)
+    if is_call_of(call, "cast") and found is not None and found.dtype in dtypes.SMALL_FLOATS:
+        return None  # it may make infinity the largest number
     return data if found is not None and found == data.checked_type else None
 
 
@@ -175,7 +177,11 @@ def cast_round_trip(call: Call) -> Expr | None:
         return None
     data, dtype, between = inner.args[0], attribute(call, "dtype"), attribute(inner, "dtype")
     found = tensor_type(data)
-    if found is None or found.dtype != dtype or "bfloat16" in (dtype, between):
+    if (
+        found is None
+        or found.dtype != dtype
+        or not (dtypes.is_native(dtype) and dtypes.is_native(between))
+    ):
         return None
     lossless = np.can_cast(dtypes.to_numpy(dtype), dtypes.to_numpy(between), "safe")
     return data if lossless else None
@@ -319,7 +325,7 @@ def scalar_for_full(call: Call) -> Expr | None:
         other_type, found = tensor_type(other), tensor_type(call)
         if value is None or other_type is None or found is None:
             continue
-        if other_type.shape == found.shape and other_type.dtype != "bfloat16":
+        if other_type.shape == found.shape and dtypes.is_native(other_type.dtype):
             arguments = (value, other) if position == 0 else (other, value)
             return Call(call.op, arguments, call.attrs, call.type_args, call.span)
     return None

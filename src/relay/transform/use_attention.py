@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from relay.ir.expr import Call, Expr, Function, Tuple
+from relay.codes import from_bfloat16
+from relay.ir.expr import Call, Constant, Expr, Function, Tuple
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.ir.visit import post_order
@@ -61,18 +62,20 @@ class UseAttention(FunctionPass):
         ->
         nn.contrib_attention(%q, %k, %v, (%mask,), scale=0.125f)
 
-    Contract: two ``nn.batch_matmul`` of float32 with a softmax over the keys between them become
-    ``nn.contrib_attention``, if nothing else uses what is between. Between the first product and
-    the softmax there may be a multiplication or division by a constant, then masks: additions, and
-    ``where`` with a constant to fill in; and reshapes that keep the last two dimensions. Batches
-    have one size. There are a few queries at least, and no more keys than the scores of a few
-    queries leave room for in `cache_bytes`, a core's second-level cache. Results differ by
-    rounding.
+    Contract: two ``nn.batch_matmul`` of float32, or of a type in `narrow` with float32 results,
+    with a softmax over the keys between them become ``nn.contrib_attention``, if nothing else uses
+    what is between. Between the first product and the softmax there may be a multiplication or
+    division by a constant, then masks: additions, and ``where`` with a constant to fill in; and
+    reshapes that keep the last two dimensions. Conversions from and to the narrow type between the
+    products are left out. Batches have one size. There are a few queries at least, and no more keys
+    than the scores of a few queries leave room for in `cache_bytes`, a core's second-level cache.
+    Results differ by rounding.
     """
 
     opt_level: ClassVar[int] = 3
     required: ClassVar[tuple[str, ...]] = ("InferType",)
     cache_bytes: int = 512 * 1024
+    narrow: tuple[str, ...] = ()
 
     def run_function(self, func: Function, module: IRModule, context: PassContext) -> Function:
         order = post_order(func.body, enter_primitive=False)
@@ -82,7 +85,7 @@ class UseAttention(FunctionPass):
         users[func.body] += 1
         done: dict[Expr, Expr] = {}
         for node in order:
-            found = _match(node, users)
+            found = _match(node, users, ("float32", *self.narrow))
             if found is not None and self._is_suitable(found):
                 assert isinstance(node, Call)
                 done[node] = _attention(node, found, done)
@@ -105,12 +108,17 @@ class UseAttention(FunctionPass):
         return queries >= _LEAST_QUERIES and keys > 0 and row * _FEW_QUERIES <= room
 
 
-def _match(expr: Expr, users: Counter[Expr]) -> _Scores | None:
-    """The scores that `expr` weights values by; None where it does something else."""
+def _match(expr: Expr, users: Counter[Expr], dtypes: tuple[str, ...]) -> _Scores | None:
+    """The scores that `expr` weights values by; None where it does something else.
+
+    `dtypes` are those that factors may have.
+    """
     if not is_call_of(expr, "nn.batch_matmul") or attribute(expr, "transpose_a"):
         return None
     weights, value = expr.args[0], tensor_type(expr.args[1])
-    while is_call_of(weights, *VIEWS) and users[weights] == 1 and _keeps_rows(weights):
+    dtype = value.dtype if value is not None else ""
+    while users[weights] == 1 and (_is_view(weights) or _is_rounded(weights, dtype)):
+        assert isinstance(weights, Call)
         weights = weights.args[0]
     found = tensor_type(expr)
     if not is_call_of(weights, "nn.softmax", "nn.fast_softmax") or users[weights] != 1:
@@ -126,13 +134,25 @@ def _match(expr: Expr, users: Counter[Expr]) -> _Scores | None:
     if scores is None or 0 in (*kind.concrete_shape, *found.concrete_shape):
         return None
     factors = [tensor_type(factor) for factor in (*scores.product.args, expr.args[1])]
-    if any(f is None or f.dtype != "float32" or f.shape[0] != batch for f in factors):
+    if dtype not in dtypes:
+        return None
+    if any(f is None or f.dtype != dtype or f.shape[0] != batch for f in factors):
         return None
     return scores
 
 
-def _keeps_rows(view: Call) -> bool:
-    """Whether a view leaves the last two dimensions as they are."""
+def _is_rounded(expr: Expr, dtype: str) -> bool:
+    """Whether `expr` is a conversion between float32 and `dtype`, that of the factors."""
+    if not is_call_of(expr, "cast"):
+        return False
+    types = tensor_type(expr.args[0]), tensor_type(expr)
+    return {t.dtype for t in types if t is not None} == {"float32", dtype}
+
+
+def _is_view(view: Expr) -> bool:
+    """Whether `view` is one that leaves the last two dimensions as they are."""
+    if not is_call_of(view, *VIEWS):
+        return False
     before, after = tensor_type(view.args[0]), tensor_type(view)
     if before is None or after is None or min(len(before.shape), len(after.shape)) < 2:
         return False
@@ -148,8 +168,12 @@ def _scores(expr: Expr, users: Counter[Expr], whole: TensorType, steps: int) -> 
         if attribute(expr, "transpose_a") or kind is None or kind.dtype != "float32":
             return None
         return _Scores(expr, whole.concrete_shape)
-    if is_call_of(expr, *VIEWS):
-        return _scores(expr.args[0], users, whole, steps - 1) if _keeps_rows(expr) else None
+    if is_call_of(expr, "cast"):
+        found = _scores(expr.args[0], users, whole, steps - 1)
+        factor = tensor_type(found.product.args[0]) if found is not None else None
+        return found if factor is not None and _is_rounded(expr, factor.dtype) else None
+    if _is_view(expr):
+        return _scores(expr.args[0], users, whole, steps - 1)
     if is_call_of(expr, "multiply", "divide"):
         return _scaled(expr, users, whole, steps)
     if is_call_of(expr, "add"):
@@ -175,7 +199,7 @@ def _scaled(call: Call, users: Counter[Expr], whole: TensorType, steps: int) -> 
     """The product or quotient of scores and a number."""
     sides = (call.args, call.args[::-1]) if is_call_of(call, "multiply") else (call.args,)
     for chain, number in sides:
-        factor = uniform_value(number)
+        factor = _number(number)
         if factor is None or chain.checked_type != call.checked_type:
             continue
         found = _scores(chain, users, whole, steps - 1)
@@ -186,13 +210,20 @@ def _scaled(call: Call, users: Counter[Expr], whole: TensorType, steps: int) -> 
     return None
 
 
+def _number(expr: Expr) -> float | None:
+    """The value of a constant that has one value, also where that is a bfloat16."""
+    if isinstance(expr, Constant) and expr.data.dtype == "bfloat16" and expr.data.numpy().size == 1:
+        return float(from_bfloat16(expr.data.numpy()).item())
+    return uniform_value(expr)
+
+
 def _filled(call: Call, users: Counter[Expr], whole: TensorType, steps: int) -> _Scores | None:
     """Scores where a condition holds, or where it does not, and a constant elsewhere."""
     condition, *choices = call.args
     kind = tensor_type(call)
     for (chain, other), turned in ((choices, False), (choices[::-1], True)):
         whole_fill = fill_value(other)
-        fill = uniform_value(other if whole_fill is None else whole_fill)
+        fill = _number(other if whole_fill is None else whole_fill)
         if fill is None or chain.checked_type != kind or not _fits(condition, kind, whole):
             continue
         found = _scores(chain, users, whole, steps - 1)
@@ -222,10 +253,12 @@ def _attention(product: Call, scores: _Scores, done: dict[Expr, Expr]) -> Expr:
         for mask in scores.masks
     ]
     fill = -math.inf if scores.fill is None else scores.fill
-    declaration = Attention(scale=scores.scale, fill=fill)
-    call = Call(declaration.op, [query, key, value, Tuple(masks)], declaration, span=product.span)
     kind = tensor_type(product)
     assert kind is not None, "matched shapes are static"
+    given = tensor_type(product.args[1])
+    out = "" if given is None or given.dtype == kind.dtype else kind.dtype
+    declaration = Attention(scale=scores.scale, fill=fill, out_dtype=out)
+    call = Call(declaration.op, [query, key, value, Tuple(masks)], declaration, span=product.span)
     return _reshaped(call, kind.concrete_shape)
 
 

@@ -6,6 +6,7 @@ the functions take their arguments.
 
 from relay.ir.expr import Expr
 from relay.op.functions import function
+from relay.op.image.decode import decode
 from relay.op.image.dilation import Dilation2D
 from relay.op.image.dynamic import DynResize2D, resize2d
 from relay.op.image.resize import Resize1D, Resize2D, Resize3D
@@ -65,6 +66,7 @@ __all__ = [
     "Resize3D",
     "affine_grid",
     "crop_and_resize",
+    "decode",
     "dilation2d",
     "grid_sample",
     "resize",

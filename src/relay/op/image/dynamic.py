@@ -6,7 +6,7 @@ from relay.ir import types
 from relay.ir.expr import Expr, const
 from relay.ir.op import Array, Operator, Pattern, attributes, operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.dyn import DynamicOperator, decided
+from relay.op.dyn import DynamicOperator
 from relay.op.functions import Argument, as_argument
 from relay.op.image.resize import Resize2D
 from relay.op.shapes import Ints, expect_kind
@@ -100,7 +100,7 @@ def resize2d(
         region = const([0.0, 0.0, 1.0, 1.0], "float32") if roi is None else as_argument(roi)
         if not isinstance(size, Expr):
             size = const(list(size) if isinstance(size, tuple) else size, "int32")
-        return decided(DynResize2D(*given), [as_argument(data), size, region])
+        return DynResize2D(*given).decided([as_argument(data), size, region])
     return Resize2D.call(as_argument(data), **attributes(_static(size, roi, given)))
 
 

@@ -38,6 +38,12 @@ from relay.op.nn.layout import BatchFlatten, DepthToSpace, LayoutTransform, Spac
 from relay.op.nn.loss import CrossEntropy, CrossEntropyWithLogits
 from relay.op.nn.nll_loss import NLLLoss
 from relay.op.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from relay.op.nn.packed import (
+    Conv2DGemm,
+    Conv2DGemmWeightTransform,
+    Conv2DWinogradNNPACKWeightTransform,
+    DensePack,
+)
 from relay.op.nn.padding import Dilate, MirrorPad, Pad
 from relay.op.nn.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
 from relay.op.nn.pooling_gradients import (
@@ -58,9 +64,11 @@ from relay.op.nn.sparse import (
     sparse_dense,
     sparse_transpose,
 )
+from relay.op.nn.sparse_padded import SparseDensePadded
 from relay.op.nn.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from relay.op.nn.volumes import Upsampling3D
 from relay.op.nn.winograd import Conv2DWinograd, Conv2DWinogradWeightTransform
+from relay.op.nn.winograd3d import Conv3DWinograd, Conv3DWinogradWeightTransform
 
 relu = function(Relu)
 leaky_relu = function(LeakyRelu)
@@ -86,6 +94,11 @@ contrib_attention = function(Attention)
 contrib_interleave = function(Interleave)
 contrib_conv2d_winograd_weight_transform = function(Conv2DWinogradWeightTransform)
 contrib_conv2d_winograd_without_weight_transform = function(Conv2DWinograd)
+contrib_conv2d_winograd_nnpack_weight_transform = function(Conv2DWinogradNNPACKWeightTransform)
+contrib_conv2d_gemm_weight_transform = function(Conv2DGemmWeightTransform)
+contrib_conv2d_gemm_without_weight_transform = function(Conv2DGemm)
+contrib_conv3d_winograd_weight_transform = function(Conv3DWinogradWeightTransform)
+contrib_conv3d_winograd_without_weight_transform = function(Conv3DWinograd)
 dense = function(Dense)
 matmul = function(Matmul)
 batch_matmul = function(BatchMatmul)
@@ -171,6 +184,19 @@ def pad(
     return Pad.call(data, value, pad_width=pad_width, pad_mode=pad_mode)
 
 
+def contrib_dense_pack(
+    data: Expr,
+    weight: Expr,
+    weight_layout: str = "NC",
+    units: int | None = None,
+    out_dtype: str = "",
+) -> Expr:
+    """The product with a weight in blocks; see `DensePack`."""
+    return DensePack.call(
+        data, weight, units=units, out_dtype=out_dtype, weight_layout=weight_layout
+    )
+
+
 def dropout(data: Expr, rate: float = 0.5) -> Expr:
     """The data as `Dropout` gives it, without the mask."""
     return TupleGetItem(dropout_raw(data, rate=rate), 0)
@@ -223,18 +249,24 @@ __all__ = [
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DBackwardWeight",
+    "Conv2DGemm",
+    "Conv2DGemmWeightTransform",
     "Conv2DNCHWc",
     "Conv2DTranspose",
     "Conv2DWinograd",
+    "Conv2DWinogradNNPACKWeightTransform",
     "Conv2DWinogradWeightTransform",
     "Conv3D",
     "Conv3DBackwardWeight",
     "Conv3DTranspose",
+    "Conv3DWinograd",
+    "Conv3DWinogradWeightTransform",
     "Correlation",
     "CrossEntropy",
     "CrossEntropyWithLogits",
     "DeformableConv2D",
     "Dense",
+    "DensePack",
     "DepthToSpace",
     "DepthwiseConv2DNCHWc",
     "Dilate",
@@ -269,6 +301,7 @@ __all__ = [
     "SparseAdd",
     "SparseConv2D",
     "SparseDense",
+    "SparseDensePadded",
     "SparseTranspose",
     "Upsampling",
     "Upsampling3D",
@@ -293,9 +326,15 @@ __all__ = [
     "bitserial_conv2d",
     "bitserial_dense",
     "contrib_attention",
+    "contrib_conv2d_gemm_weight_transform",
+    "contrib_conv2d_gemm_without_weight_transform",
     "contrib_conv2d_nchwc",
+    "contrib_conv2d_winograd_nnpack_weight_transform",
     "contrib_conv2d_winograd_weight_transform",
     "contrib_conv2d_winograd_without_weight_transform",
+    "contrib_conv3d_winograd_weight_transform",
+    "contrib_conv3d_winograd_without_weight_transform",
+    "contrib_dense_pack",
     "contrib_depthwise_conv2d_nchwc",
     "contrib_interleave",
     "conv1d",

@@ -36,7 +36,9 @@ class Attention(Operator):
     `query` is (..., m, d), `key` (..., n, d), `value` (..., n, e) and the result (..., m, e); all
     have one float data type, and equal sizes in front. `masks` is a tuple of tensors that broadcast
     to the scores (..., m, n); they act in order. One of ``bool`` puts `fill` where it is false,
-    one of the data type of the query is added. Narrow types are computed in ``float32``.
+    one of the data type of the query, or of ``float32``, is added. Narrow types are computed in
+    ``float32``; ``exp`` of scores is rounded to ``bfloat16`` where the values are that. The result
+    is `out_dtype`, or of the type of the query where that is empty.
 
     Source: A. Vaswani et al., Attention Is All You Need (2017). It is not one of Relay's operators;
     `relay.transform.UseAttention` puts it in the place of the operators that say the same.
@@ -47,6 +49,7 @@ class Attention(Operator):
     }
     scale: float = 1.0
     fill: float = -math.inf
+    out_dtype: str = ""
 
     def infer(self, query: Type, key: Type, value: Type, masks: Type) -> Type:
         q, k, v = (
@@ -70,15 +73,16 @@ class Attention(Operator):
         keys = unify_dim(self.name, k.shape[-2], v.shape[-2], "the numbers of keys and values")
         unify_dim(self.name, q.shape[-1], k.shape[-1], "the sizes of a query and a key")
         self._check_masks(masks, TensorType((*batch, q.shape[-2], keys), q.dtype))
-        return TensorType((*batch, q.shape[-2], v.shape[-1]), q.dtype)
+        return TensorType((*batch, q.shape[-2], v.shape[-1]), self.out_dtype or q.dtype)
 
     def _check_masks(self, masks: Type, scores: TensorType) -> None:
         if not isinstance(masks, TupleType):
             raise TypeInferenceError(f"{self.name}: expected a tuple of masks, found {masks}")
         for mask in masks.fields:
-            if not isinstance(mask, TensorType) or mask.dtype not in ("bool", scores.dtype):
+            allowed = dict.fromkeys(("bool", "float32", scores.dtype))
+            if not isinstance(mask, TensorType) or mask.dtype not in allowed:
                 raise TypeInferenceError(
-                    f"{self.name}: expected masks of bool or {scores.dtype}, found {mask}"
+                    f"{self.name}: expected masks of {' or '.join(allowed)}, found {mask}"
                 )
             if broadcast_shape(self.name, mask.shape, scores.shape) != scores.shape:
                 raise TypeInferenceError(
@@ -107,7 +111,8 @@ class Attention(Operator):
                     scores = scores + mask.astype(dtype)
             powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         weights = powers / powers.sum(axis=-1, keepdims=True)
-        return as_array(np.matmul(weights, v).astype(query.dtype))
+        out = reference_dtype(self.out_dtype) if self.out_dtype else query.dtype
+        return as_array(np.matmul(weights, v).astype(out))
 
 
 class _Stages:
@@ -128,6 +133,8 @@ class _Stages:
         self.declaration, self.masks = declaration, masks
         self.query, self.key, self.value = query, key, value
         self.dtype = "float32" if dtypes.bits(query.dtype) < 32 else query.dtype
+        # Products of bfloat16 may go in pairs; those of float16 are best converted once.
+        self.factor = query.dtype if query.dtype == "bfloat16" else self.dtype
         self.rows = query.shape[:-1]
         self.batch = query.shape[:-2]
         self.count = known(declaration.name, "the number of keys", key.shape[-2])
@@ -141,8 +148,9 @@ class _Stages:
         def element(*at: te.Var) -> te.Expr:
             *batch, block, feature, lane = at
             index = block * KEY_BLOCK + lane
-            found = te.cast(self.key(*batch, index, feature), self.dtype)
-            return te.select(index < self.count, found, 0.0) if self._padded else found
+            found = te.cast(self.key(*batch, index, feature), self.factor)
+            filling = te.const(0, self.factor)
+            return te.select(index < self.count, found, filling) if self._padded else found
 
         shape = (*self.batch, self.blocks, self.key.shape[-1], KEY_BLOCK)
         return te.compute(shape, element, "keys", stage=True)
@@ -150,25 +158,26 @@ class _Stages:
     def _scores(self) -> te.Tensor:
         """The scores, masked; -inf for keys that only fill a block."""
         scale, query, keys = self.declaration.scale, self.query, self._keys()
-        rows = te.compute(
-            query.shape,
-            lambda *at: te.cast(query(*at), self.dtype) * scale,
-            "query",
-            stage=True,
-        )
+        narrow = self.factor != self.dtype
+
+        def scaled(*at: te.Var) -> te.Expr:
+            """Where it is rounded, a query is left as it is, and the scores are scaled."""
+            return query(*at) if narrow else te.cast(query(*at), self.dtype) * scale
+
+        rows = te.compute(query.shape, scaled, "query", stage=True)
         feature = te.reduce_axis(query.shape[-1], "feature")
 
         def product(*at: te.Var) -> te.Expr:
             *batch, row, key = at
             block, lane = key // KEY_BLOCK, key % KEY_BLOCK
-            here = keys(*batch, block, feature.var, lane)
-            return te.reduce_sum(rows(*batch, row, feature.var) * here, feature)
+            factors = rows(*batch, row, feature.var), keys(*batch, block, feature.var, lane)
+            return self._sum_of_products(factors, feature)
 
         shape = (*self.rows, self.blocks * KEY_BLOCK)
         scores = te.compute(shape, product, "scores")
 
         def masked(*at: te.Var) -> te.Expr:
-            score = scores(*at)
+            score = scores(*at) * scale if narrow else scores(*at)
             for mask in self.masks:
                 here = te_broadcast_read(mask, at, (*self.rows, self.count))
                 if mask.dtype == "bool":
@@ -181,6 +190,10 @@ class _Stages:
 
         return te.compute(shape, masked, "masked", stage=True)
 
+    def _sum_of_products(self, factors: tuple[te.Expr, te.Expr], axis: te.Axis) -> te.Expr:
+        a, b = (te.cast(factor, self.dtype) for factor in factors)
+        return te.reduce_sum(a * b, axis)
+
     def result(self) -> te.Tensor:
         """The last stage: a sum of values, weighted and normalised."""
         masked = self._scores()
@@ -188,18 +201,20 @@ class _Stages:
         top = te.compute(self.rows, lambda *row: te.reduce_max(masked(*row, over.var), over), "top")
         powers = te.compute(
             masked.shape,
-            lambda *at: te.unary("exp", masked(*at) - top(*at[:-1])),
+            lambda *at: te.cast(te.unary("exp", masked(*at) - top(*at[:-1])), self.factor),
             "powers",
             stage=True,
         )
         total = te.compute(
-            self.rows, lambda *row: te.reduce_sum(powers(*row, over.var), over), "total"
+            self.rows,
+            lambda *row: te.reduce_sum(te.cast(powers(*row, over.var), self.dtype), over),
+            "total",
         )
         one = te.const(1, self.dtype)
         inverse = te.compute(self.rows, lambda *row: one / total(*row), "inverse", stage=True)
         values = te.compute(
             self.value.shape,
-            lambda *at: te.cast(self.value(*at), self.dtype),
+            lambda *at: te.cast(self.value(*at), self.factor),
             "values",
             stage=True,
         )
@@ -207,12 +222,13 @@ class _Stages:
 
         def product(*at: te.Var) -> te.Expr:
             *batch, row, feature = at
-            here = powers(*batch, row, key.var) * values(*batch, key.var, feature)
-            return te.reduce_sum(here, key)
+            factors = powers(*batch, row, key.var), values(*batch, key.var, feature)
+            return self._sum_of_products(factors, key)
 
         mixed = te.compute((*self.rows, self.value.shape[-1]), product, "mixed")
 
         def normal(*at: te.Var) -> te.Expr:
-            return te.cast(mixed(*at) * inverse(*at[:-1]), self.query.dtype)
+            dtype = self.declaration.out_dtype or self.query.dtype
+            return te.cast(mixed(*at) * inverse(*at[:-1]), dtype)
 
         return te.compute(mixed.shape, normal, "attention", stage=True)

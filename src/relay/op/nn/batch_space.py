@@ -58,6 +58,7 @@ class SpaceToBatchND(Operator):
     position in the block counting more than the batch. TensorFlow: ``SpaceToBatchND``.
     """
 
+    takes_small = True
     block_shape: tuple[int, ...] = (1, 1)
     paddings: Pairs = ((0, 0), (0, 0))
     pad_value: float = 0.0
@@ -129,6 +130,7 @@ class BatchToSpaceND(Operator):
     each axis of `block_shape`. TensorFlow: ``BatchToSpaceND``.
     """
 
+    takes_small = True
     block_shape: tuple[int, ...] = (1, 1)
     crops: Pairs = ((0, 0), (0, 0))
 

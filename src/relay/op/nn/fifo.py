@@ -15,6 +15,7 @@ from relay.support.errors import TypeInferenceError
 class FIFOBuffer(Operator):
     """`buffer` moved towards the front of `axis`, with `data` behind it; the size stays."""
 
+    takes_small = True
     axis: int = 0
 
     def infer(self, data: Type, buffer: Type) -> Type:

@@ -34,6 +34,7 @@ class Interleave(Operator):
     convolutions of it and a convolution.
     """
 
+    takes_small = True
     missing: ClassVar[dict[str, str]] = {
         "gradient": "programs are differentiated before they are optimised"
     }

@@ -40,6 +40,8 @@ class LayoutTransform(Operator):
     divisible by the block it is to be split into.
     """
 
+    takes_small = True
+
     src_layout: str
     dst_layout: str
 
@@ -104,6 +106,8 @@ def _reblocked(
 @operator("nn.batch_flatten", inputs=("data",), pattern=Pattern.INJECTIVE, level=2)
 class BatchFlatten(Operator):
     """All axes after the first as one: (n, a, b, c) to (n, a * b * c)."""
+
+    takes_small = True
 
     def infer(self, data: Type) -> Type:
         x = expect_tensor(self.name, "data", data)
@@ -189,6 +193,8 @@ class DepthToSpace(_Pixels):
     (channel, row, column).
     """
 
+    takes_small = True
+
     block_size: int
     layout: str = "NCHW"
     mode: str = "DCR"
@@ -232,6 +238,8 @@ class SpaceToDepth(_Pixels):
     `mode` says how a channel number is made up: ``DCR`` (row, column, channel) or ``CRD``
     (channel, row, column).
     """
+
+    takes_small = True
 
     block_size: int
     layout: str = "NCHW"

@@ -118,6 +118,8 @@ class Pad(Operator):
     (mirrored, without repeating the edge). Negative amounts cut off, except for ``reflect``.
     """
 
+    takes_small = True
+
     pad_width: Pairs
     pad_mode: str = "constant"
 
@@ -190,6 +192,8 @@ class MirrorPad(Operator):
     `mode` ``SYMMETRIC`` repeats the edge, ``REFLECT`` does not.
     """
 
+    takes_small = True
+
     pad_width: Pairs
     mode: str = "SYMMETRIC"
 
@@ -235,6 +239,8 @@ class MirrorPad(Operator):
 @operator("nn.dilate", inputs=("data",), pattern=Pattern.INJECTIVE, level=10)
 class Dilate(Operator):
     """The elements of `data` `strides` apart along each axis, `dilation_value` between them."""
+
+    takes_small = True
 
     strides: tuple[int, ...]
     dilation_value: float = 0.0

@@ -136,7 +136,7 @@ def _row(matrix: Matrix, row: int, values: Sequence[te.Expr], dtype: str) -> te.
     return te.const(0, dtype) if found is None else found
 
 
-def _transformed(
+def transformed(
     matrix: Matrix, index: te.Expr, values: Callable[[int], te.Expr], dtype: str
 ) -> te.Expr:
     """Element `index` of `matrix` times the vector `values`."""
@@ -217,12 +217,12 @@ class Conv2DWinogradWeightTransform(Operator):
         n = len(kernel)
 
         def half(out: te.Var, inner: te.Var, a: te.Var, column: te.Var) -> te.Expr:
-            return _transformed(kernel, a, lambda k: weight(out, inner, k, column), weight.dtype)
+            return transformed(kernel, a, lambda k: weight(out, inner, k, column), weight.dtype)
 
         rows = te.compute((o, i, n, taps), half, "rows", stage=True)
 
         def full(a: te.Var, b: te.Var, out: te.Var, inner: te.Var) -> te.Expr:
-            return _transformed(kernel, b, lambda k: rows(out, inner, a, k), weight.dtype)
+            return transformed(kernel, b, lambda k: rows(out, inner, a, k), weight.dtype)
 
         return te.compute((n, n, o, i), full, "kernel_transform")
 
@@ -241,7 +241,8 @@ class Conv2DWinograd(Convolution):
 
     `kernel_layout` is that of the weight before, such as OIHW or OIHW16i16o; the transformed one
     has its axes H and W first: (n, n, O, I) or (n, n, O // 16, I // 16, 16, 16). Strides and
-    dilation are 1, groups too, and `kernel_size` (r, r) is given.
+    dilation are 1, groups too, and `kernel_size` (r, r) is given. Where the type of the weight is
+    narrower than that of the result, the transformed data are rounded to it.
     """
 
     missing: ClassVar[dict[str, str]] = BLOCKED
@@ -385,7 +386,7 @@ class _Tiles:
                 }
                 return te.cast(self.padded(*place(source)), self.dtype)
 
-            return _transformed(self.matrices.data, a, element, self.dtype)
+            return transformed(self.matrices.data, a, element, self.dtype)
 
         shape = (self.batch, self.in_blocks, count, n, n, self.in_block)
         rows = te.compute(shape, half, "half", stage=True)
@@ -393,7 +394,7 @@ class _Tiles:
         def full(*at: te.Var) -> te.Expr:
             a, b, image, block, tile, inner = at
             data = self.matrices.data
-            found = _transformed(
+            found = transformed(
                 data, b, lambda k: rows(image, block, tile, a, k, inner), self.dtype
             )
             return te.cast(found, self.factor)
@@ -430,7 +431,7 @@ class _Tiles:
 
         def half(*at: te.Var) -> te.Expr:
             image, out, tile, row, b, inner = at
-            return _transformed(
+            return transformed(
                 back, row, lambda k: products(k, b, image, out, tile, inner), self.dtype
             )
 
@@ -444,7 +445,7 @@ class _Tiles:
             (image,), (y,), (x,) = parts["N"], parts["H"], parts["W"]
             inner: te.Operand = parts["C"][1] if blocked else 0
             tile = (y // m) * self.columns + x // m
-            return _transformed(
+            return transformed(
                 back, x % m, lambda k: rows(image, parts["C"][0], tile, y % m, k, inner), self.dtype
             )
 

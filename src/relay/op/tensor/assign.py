@@ -30,6 +30,8 @@ class StridedSet(Operator):
     code sets what it has elements for.
     """
 
+    takes_small = True
+
     def infer(self, data: Type, v: Type, begin: Type, end: Type, strides: Type) -> Type:
         x, value = expect_tensor(self.name, "data", data), expect_tensor(self.name, "v", v)
         expect_same_dtype(self.name, x, value)
@@ -121,6 +123,8 @@ class MatrixSetDiag(Operator):
     their row or, without `super_diag_right_align` (diagonals above) or `sub_diag_right_align`
     (below), at the left. As TensorFlow's ``MatrixSetDiagV3``.
     """
+
+    takes_small = True
 
     k1: int = 0
     k2: int = 0

@@ -1,6 +1,6 @@
 """The bits of numbers, taken for numbers of another type."""
 
-from relay import dtypes, te
+from relay import codes, dtypes, te
 from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, Type
 from relay.op.shapes import put_dtype
@@ -9,22 +9,25 @@ from relay.support.errors import TypeInferenceError
 
 def _bits(value: te.Expr, dtype: str) -> te.Expr:
     """The bits of one element as `dtype`, of the same width."""
+    if value.dtype == dtype:
+        return value
     if dtypes.is_float(value.dtype):
         value = te.unary("asint", value)
-    signed = f"int{dtypes.bits(dtype)}"
-    if dtypes.is_float(dtype):
-        return te.unary("asfloat", te.cast(value, signed))
-    return te.cast(value, dtype)
+    if not dtypes.is_float(dtype):
+        return te.cast(value, dtype)
+    operation = "asfloat" if dtypes.is_native(dtype) else f"as{dtype}"
+    return te.unary(operation, te.cast(value, f"int{dtypes.width(dtype)}"))
 
 
 @operator("reinterpret", inputs=("data",), pattern=Pattern.ELEMWISE, level=3)
 class Reinterpret(Operator):
     """The bits of every element as a number of `dtype`, which is of the same width.
 
-    Neither may be ``bool`` or ``bfloat16``: there are bits that are neither true nor false, and no
-    16 bits of NumPy that are a ``bfloat16``.
+    Neither may be ``bool``: there are bits that are neither true nor false.
     """
 
+    takes_small = True
+    reads_stored = True
     piecewise_constant = True
 
     dtype: str
@@ -34,10 +37,10 @@ class Reinterpret(Operator):
 
     def infer(self, data: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        odd = {"bool", "bfloat16"} & {tensor.dtype, self.dtype}
-        if odd or dtypes.bits(tensor.dtype) != dtypes.bits(self.dtype):
+        odd = {"bool", dtypes.STRING} & {tensor.dtype, self.dtype}
+        if odd or dtypes.width(tensor.dtype) != dtypes.width(self.dtype):
             raise TypeInferenceError(
-                f"{self.name}: expected types of one width, other than bool and bfloat16; found "
+                f"{self.name}: expected types of one width, other than bool and string; found "
                 f"{tensor} and {self.dtype!r}"
             )
         return TensorType(tensor.shape, self.dtype)
@@ -46,4 +49,6 @@ class Reinterpret(Operator):
         return te.compute(data.shape, lambda *i: _bits(data(*i), self.dtype), "reinterpret")
 
     def reference(self, data: Array) -> Array:
+        if dtypes.width(self.dtype) < dtypes.bits(self.dtype):
+            return codes.low_bits(data, self.dtype)
         return data.view(dtypes.to_numpy(self.dtype))

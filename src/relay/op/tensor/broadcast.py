@@ -45,6 +45,7 @@ class BroadcastOperator(Operator):
 class Comparison(BroadcastOperator):
     """Base of the comparisons: the result is ``bool``."""
 
+    takes_small = True
     piecewise_constant = True
     kind = "any"
 
@@ -70,9 +71,22 @@ def _truncated_quotient(a: te.Expr, b: te.Expr) -> te.Expr:
 
 
 def _truncated_remainder(a: te.Expr, b: te.Expr) -> te.Expr:
-    if _is_float(a):
-        return a - te.unary("trunc", a / b) * b
-    return te.binary("truncmod", a, b)
+    if not _is_float(a):
+        return te.binary("truncmod", a, b)
+    # An infinite divisor leaves what is finite as it is; by the formula that is zero times infinity.
+    return te.select(_only_last_infinite(a, b), a, a - te.unary("trunc", a / b) * b)
+
+
+def _floored_remainder(a: te.Expr, b: te.Expr) -> te.Expr:
+    if not _is_float(a):
+        return a % b
+    beyond = te.select(a * b < 0, b, a)  # of different signs, all of the divisor is left
+    return te.select(_only_last_infinite(a, b), beyond, a - te.unary("floor", a / b) * b)
+
+
+def _only_last_infinite(a: te.Expr, b: te.Expr) -> te.Expr:
+    infinity = te.const(float("inf"), a.dtype)
+    return te.both(te.equal(te.unary("abs", b), infinity), te.unary("abs", a) < infinity)
 
 
 @operator("add", inputs=("lhs", "rhs"), pattern=Pattern.BROADCAST)
@@ -197,7 +211,7 @@ class FloorMod(BroadcastOperator):
     """Remainder of `floor_divide`: it has the sign of `rhs`."""
 
     def element(self, a: te.Expr, b: te.Expr) -> te.Expr:
-        return a - te.unary("floor", a / b) * b if _is_float(a) else a % b
+        return _floored_remainder(a, b)
 
     def reference(self, lhs: Array, rhs: Array) -> Array:
         return np.mod(lhs, rhs)

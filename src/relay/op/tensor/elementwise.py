@@ -65,6 +65,7 @@ class Predicate(UnaryOperator):
     """Base of the tests on one value: the result is ``bool``."""
 
     piecewise_constant = True
+    takes_small = True
     kind = "number"
     #: The answer for every integer.
     on_integers: ClassVar[bool] = False
@@ -420,6 +421,7 @@ class BitwiseNot(UnaryOperator):
 class Copy(UnaryOperator):
     """The values of `data` in a tensor of their own."""
 
+    takes_small = True
     kind = "any"
     numpy = np.array
 
@@ -434,6 +436,7 @@ class Copy(UnaryOperator):
 class ZerosLike(UnaryOperator):
     """Zeros of the shape and data type of `data`."""
 
+    takes_small = True
     piecewise_constant = True
     kind = "any"
     numpy = np.zeros_like

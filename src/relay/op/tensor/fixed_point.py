@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, operator
+from relay.ir.layout import Layout, LayoutChange, LayoutPlan
+from relay.ir.op import Array, Operator, Pattern, operator, with_attributes
 from relay.ir.types import Type
 from relay.op.nn.common import dims_agree
 from relay.op.shapes import expect_kind, normalize_axis, put, put_ints
@@ -93,3 +94,20 @@ class FixedPointMultiplyPerAxis(Operator):
         for wanted, power in exponent:
             scale = scale * 2.0**power if wanted else scale
         return np.floor(data * scale + 0.5).astype(data.dtype)
+
+    def layouts(
+        self, incoming: tuple[LayoutChange | None, ...], types: tuple[Type, ...]
+    ) -> LayoutPlan | None:
+        """Any layout: the multipliers and shifts are split as the dimensions `axes` are."""
+        change = incoming[0]
+        if change is None or change.source.is_blocked:
+            return None
+        letters = [change.source.axes[a % change.source.rank].letter for a in self.axes]
+        axes = tuple(k for k, a in enumerate(change.target.axes) if a.letter in letters)
+        moved = with_attributes(self, axes=axes)
+        parameter: LayoutChange | None = None
+        if letters:
+            others = set(change.source.letters) - set(letters)
+            parameter = LayoutChange(Layout("".join(letters)), change.target.without(others))
+            parameter = None if parameter.is_identity else parameter
+        return LayoutPlan(moved, (change, parameter, parameter, parameter), (change,))

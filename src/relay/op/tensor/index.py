@@ -62,6 +62,7 @@ class Take(Operator):
     (``"fast"``).
     """
 
+    takes_small = True
     axis: int | None = None
     batch_dims: int = 0
     mode: str = "clip"
@@ -167,6 +168,8 @@ class Gather(Operator):
     `indices` has the rank of `data`, and its sizes in the other dimensions; it gives the shape.
     """
 
+    takes_small = True
+
     axis: int
 
     def infer(self, data: Type, indices: Type) -> Type:
@@ -210,6 +213,7 @@ class GatherND(Operator):
     `data` are those that follow it. `index_rank` is `m` where the type of `indices` leaves it open.
     """
 
+    takes_small = True
     batch_dims: int = 0
     index_rank: int | None = None
 
@@ -337,6 +341,7 @@ class SequenceMask(Operator):
     The other of the first two dimensions is the batch: `valid_length` has an entry for each.
     """
 
+    takes_small = True
     mask_value: float = 0.0
     axis: int = 0
 

@@ -21,6 +21,7 @@ class Full(Operator):
     An empty `dtype` keeps that of `fill_value`.
     """
 
+    takes_small = True
     shape: tuple[int, ...] = ()
     dtype: str = ""
 
@@ -50,6 +51,8 @@ class Full(Operator):
 class FullLike(Operator):
     """A tensor of the shape and data type of `data` filled with the scalar tensor `fill_value`."""
 
+    takes_small = True
+
     def infer(self, data: Type, fill_value: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         value = expect_tensor(self.name, "fill_value", fill_value)
@@ -72,6 +75,7 @@ class FullLike(Operator):
 class Zeros(Operator):
     """Zeros of `shape` and `dtype`."""
 
+    takes_small = True
     piecewise_constant = True
 
     shape: tuple[int, ...]

@@ -57,6 +57,7 @@ class Concatenate(Operator):
     They have one data type and equal sizes in the other dimensions.
     """
 
+    takes_small = True
     axis: int = 0
 
     def infer(self, data: Type) -> Type:
@@ -110,6 +111,7 @@ class Concatenate(Operator):
 class Stack(Operator):
     """The tensors of the tuple `data`, all of one type, along a new dimension `axis`."""
 
+    takes_small = True
     axis: int = 0
 
     def infer(self, data: Type) -> Type:
@@ -152,6 +154,8 @@ class Split(Operator):
 
     `indices_or_sections` is the number of equal parts, or a tuple of the positions to cut at.
     """
+
+    takes_small = True
 
     indices_or_sections: int | tuple[int, ...]
     axis: int = 0
@@ -231,6 +235,7 @@ class Meshgrid(Operator):
     two dimensions.
     """
 
+    takes_small = True
     indexing: str = "ij"
 
     def __post_init__(self) -> None:

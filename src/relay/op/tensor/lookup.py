@@ -43,6 +43,8 @@ class AdvIndex(Operator):
     error in the interpreter; compiled code takes the nearest element.
     """
 
+    takes_small = True
+
     def infer(self, inputs: Type) -> Type:
         data, *indices = expect_tensors(self.name, "inputs", inputs)
         if not 0 < len(indices) <= len(data.shape):
@@ -179,6 +181,8 @@ class SlidingWindow(Operator):
 
     The result has the dimensions before `axis`, the numbers of windows, and the windows' own.
     """
+
+    takes_small = True
 
     axis: int
     window_shape: tuple[int, ...]

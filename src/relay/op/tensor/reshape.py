@@ -85,6 +85,8 @@ class Reshape(Operator):
     two sizes that follow, of which one may be -1.
     """
 
+    takes_small = True
+
     newshape: tuple[int, ...]
     allowzero: bool = False
 
@@ -117,6 +119,7 @@ class ReshapeLike(Operator):
     """`data` with its dimensions ``lhs_begin .. lhs_end`` replaced by those of `shape_like` in
     ``rhs_begin .. rhs_end``; ends are exclusive, None is the rank, negative ones count from it."""
 
+    takes_small = True
     lhs_begin: int = 0
     lhs_end: int | None = None
     rhs_begin: int = 0
@@ -154,6 +157,8 @@ class ReshapeLike(Operator):
 @operator("contrib_reverse_reshape", inputs=("data",), pattern=Pattern.INJECTIVE, level=10)
 class ReverseReshape(Operator):
     """`reshape` with the special values of `newshape` matched from the right."""
+
+    takes_small = True
 
     newshape: tuple[int, ...]
     allowzero: bool = False
@@ -197,6 +202,7 @@ class ReverseReshape(Operator):
 class Squeeze(Operator):
     """`data` without the dimensions `axis`, which must have size 1; None is all that have."""
 
+    takes_small = True
     axis: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -248,6 +254,8 @@ class ExpandDims(Operator):
     A negative `axis` counts from the end of the result of adding one dimension: -1 appends.
     """
 
+    takes_small = True
+
     axis: int
     num_newaxis: int = 1
 
@@ -286,6 +294,7 @@ class ExpandDims(Operator):
 class Transpose(Operator):
     """`data` with its dimensions in the order `axes`; None reverses them."""
 
+    takes_small = True
     axes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Operators that write at positions given by a tensor, and that find positions.
+"""Operators that write at positions given by a tensor.
 
 Updates are applied one after the other, in row-major order, as an ordered stage. An update at a
 position outside is left out by compiled code, refused by the reference.
@@ -6,14 +6,13 @@ position outside is left out by compiled code, refused by the reference.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 import numpy as np
 
 from relay import te
 from relay.ir.expr import Expr
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
-from relay.ir.types import Any, TensorType, Type
+from relay.ir.types import Type
 from relay.op.gradients import known_shape, make, masked, number, number_of, reshaped
 from relay.op.shapes import (
     expect_kind,
@@ -308,24 +307,3 @@ class ScatterND(Operator):
 def _apply(result: Array, target: tuple[int, ...], update: Array, mode: str) -> None:
     old = result[target]
     result[target] = update if mode == "update" else _COMBINE[mode][2](old, update)
-
-
-@operator("argwhere", inputs=("condition",), pattern=Pattern.OPAQUE, level=10)
-class ArgWhere(Operator):
-    """The positions at which `condition` is not zero: one row each, row-major, ``int32``.
-
-    The number of rows is known only at run time.
-    """
-
-    piecewise_constant = True
-
-    missing: ClassVar[dict[str, str]] = {
-        "compute": "the size of the result depends on the values of the input"
-    }
-
-    def infer(self, condition: Type) -> Type:
-        tensor = expect_tensor(self.name, "condition", condition)
-        return TensorType((Any(), len(tensor.shape)), "int32")
-
-    def reference(self, condition: Array) -> Array:
-        return np.argwhere(condition).astype("int32")

@@ -12,6 +12,7 @@ from relay.op.shapes import te_size
 class ShapeOf(Operator):
     """The shape of `data`: a vector of its rank, of integer type `dtype`."""
 
+    takes_small = True
     piecewise_constant = True
 
     dtype: str = "int32"
@@ -36,6 +37,7 @@ class ShapeOf(Operator):
 class NdarraySize(Operator):
     """The number of elements of `data`: a scalar of integer type `dtype`."""
 
+    takes_small = True
     piecewise_constant = True
 
     dtype: str = "int32"

@@ -24,6 +24,8 @@ class StridedSlice(Operator):
     ``"size"``, `end` holds sizes instead, -1 meaning all that is left, and strides are 1.
     """
 
+    takes_small = True
+
     begin: tuple[int, ...]
     end: tuple[int, ...]
     strides: tuple[int, ...] | None = None
@@ -132,6 +134,7 @@ def _slice_bounds(part: slice, size: te.Dim) -> tuple[te.Expr, te.Expr]:
 class SliceLike(Operator):
     """The leading part of `data` with the sizes of `shape_like` in `axes` (None or empty: all)."""
 
+    takes_small = True
     axes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:

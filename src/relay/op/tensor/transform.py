@@ -42,6 +42,8 @@ from relay.support.errors import TypeInferenceError
 class BroadcastTo(Operator):
     """`data` repeated to `shape`: dimensions of size 1 and missing leading ones are repeated."""
 
+    takes_small = True
+
     shape: tuple[int, ...]
     dtype: str = ""
 
@@ -82,6 +84,8 @@ def _expanded(operator_name: str, old: Sequence[Dim], new: Sequence[Dim]) -> tup
 )
 class BroadcastToLike(Operator):
     """`data` repeated to the shape of `broadcast_type`, as `broadcast_to` does."""
+
+    takes_small = True
 
     def infer(self, data: Type, broadcast_type: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
@@ -181,6 +185,8 @@ class CollapseSumTo(Operator):
 class Where(Operator):
     """`x` where `condition` holds (is not zero), else `y`; all three broadcast."""
 
+    takes_small = True
+
     def infer(self, condition: Type, x: Type, y: Type) -> Type:
         choice = expect_tensor(self.name, "condition", condition)
         a, b = expect_tensor(self.name, "x", x), expect_tensor(self.name, "y", y)
@@ -212,6 +218,8 @@ class Where(Operator):
 @operator("tile", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
 class Tile(Operator):
     """`data` repeated ``reps[k]`` times along dimension `k`; missing leading dimensions are 1."""
+
+    takes_small = True
 
     reps: tuple[int, ...]
 
@@ -256,6 +264,8 @@ class Tile(Operator):
 @operator("repeat", inputs=("data",), pattern=Pattern.BROADCAST, level=3)
 class Repeat(Operator):
     """Every element repeated `repeats` times along `axis`; None flattens `data` first."""
+
+    takes_small = True
 
     repeats: int
     axis: int | None = None
@@ -302,6 +312,7 @@ class Repeat(Operator):
 class Reverse(Operator):
     """`data` with the order of the elements along `axis` (one or several) reversed."""
 
+    takes_small = True
     axis: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
@@ -339,6 +350,7 @@ class ReverseSequence(Operator):
     `seq_lengths` is a vector of ``int32`` or ``int64``, as long as dimension `batch_axis`.
     """
 
+    takes_small = True
     seq_axis: int = 1
     batch_axis: int = 0
 
@@ -383,6 +395,7 @@ class Trilu(Operator):
     positive.
     """
 
+    takes_small = True
     upper: bool = True
 
     def infer(self, data: Type, k: Type) -> Type:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, operator
+from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import TensorType, TupleType, Type
 from relay.op.shapes import expect_kind, put
 from relay.op.tensor.order import sort_row
@@ -18,9 +18,12 @@ class Unique(Operator):
 
     The result is a tuple: the elements, where each first occurs, for each element of `data` which
     of them it is, and how many there are (a vector of one number); with `return_counts` also how
-    often each occurs. All but the number have the length of `data`: what is behind the number is 0.
-    Positions and counts are ``int32``. NaN equals NaN, and is larger than every number.
+    often each occurs. All but the number have the length of `data`: what is behind the number is 0,
+    or empty text. Positions and counts are ``int32``. NaN equals NaN, and is larger than every
+    number.
     """
+
+    takes_text = True
 
     sorted: bool = True
     return_counts: bool = False
@@ -34,7 +37,9 @@ class Unique(Operator):
         put(self, "return_counts", bool(self.return_counts))
 
     def infer(self, data: Type) -> Type:
-        tensor = expect_kind(self.name, "data", data, "number")
+        tensor = expect_tensor(self.name, "data", data)
+        if tensor.dtype == "bool":
+            expect_kind(self.name, "data", data, "number")
         if len(tensor.shape) != 1:
             raise TypeInferenceError(
                 f"{self.name}: expected a vector, found {tensor}; flatten it with relay.reshape"
@@ -106,7 +111,7 @@ class Unique(Operator):
         rank = np.argsort(order, kind="stable")
 
         def padded(values: Array, dtype: np.dtype[np.generic]) -> Array:
-            result = np.zeros(data.shape, dtype)
+            result = np.full(data.shape, "" if dtype.hasobject else 0, dtype)
             result[: values.size] = values
             return result
 

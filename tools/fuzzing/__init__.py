@@ -1,0 +1,1 @@
+"""Random ONNX models, and what several executors make of them."""
