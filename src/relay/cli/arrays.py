@@ -15,10 +15,9 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
+from relay import codes, dtypes
 from relay.runtime.executable import TensorSpec
 from relay.runtime.memory import aligned_empty
-from relay.runtime.ndarray import to_bfloat16
 from relay.support.errors import InputError
 
 _SUFFIX = ".npy"
@@ -109,8 +108,8 @@ def _read_array(stream: IO[bytes], spec: TensorSpec, path: Path) -> npt.NDArray[
 def random_array(spec: TensorSpec, rng: np.random.Generator) -> npt.NDArray[np.generic]:
     """Random data for an input: standard normal floats, integers and booleans 0 or 1."""
     result = aligned_empty(spec.shape, spec.dtype)
-    if spec.dtype == "bfloat16":
-        np.copyto(result, to_bfloat16(rng.standard_normal(spec.shape, np.float32)))
+    if dtypes.is_float(spec.dtype) and not dtypes.is_native(spec.dtype):
+        np.copyto(result, codes.encode(rng.standard_normal(spec.shape, np.float32), spec.dtype))
     elif dtypes.is_float(spec.dtype):
         np.copyto(result, rng.standard_normal(spec.shape, np.float32), casting="unsafe")
     else:

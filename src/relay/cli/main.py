@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "bench": "Measure how fast a model runs, and other engines on the same inputs.",
     "profile": "Measure where the time of a model goes, kernel by kernel.",
     "show": "Print what becomes of a model: graph, loops, schedule, LLVM IR, assembly.",
+    "check": "Say which nodes of a model cannot be imported, without running it.",
     "compile": "Compile a model into one file that runs without compiling.",
 }
 """Name -> what it does. The module of the same name is loaded when the command is used."""

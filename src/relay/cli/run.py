@@ -81,11 +81,9 @@ def summary(factory: GraphFactory, results: list[NDArray]) -> list[str]:
 
 
 def _contents(result: NDArray) -> str:
-    values = result.numpy()
+    values = result.values()
     if not values.size:
         return "empty"
-    if result.dtype == "bfloat16":
-        values = (values.astype(np.uint32) << 16).view(np.float32)
     numbers = values.astype(np.float64)
     odd = int(np.count_nonzero(~np.isfinite(numbers)))
     finite = numbers[np.isfinite(numbers)]

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
+from relay import codes
 from relay.frontend.onnx.storage import WeightFile
 from relay.frontend.onnx.tensors import declared_bytes
 from relay.frontend.onnx.wire import BYTES, VARINT, Skeleton, WireError, fields, split
@@ -222,7 +223,8 @@ class _DataFiles:
                 _now_inside(tensor)
         for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:
-                tensor.raw_data = self.read(tensor).numpy().tobytes()
+                data = self.read(tensor)
+                tensor.raw_data = codes.packed(data.numpy(), data.dtype)
                 _now_inside(tensor)
 
     def read(self, tensor: TensorProto) -> NDArray:

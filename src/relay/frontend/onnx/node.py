@@ -6,57 +6,65 @@ only static attributes behind.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from onnx import AttributeProto, NodeProto, TensorProto
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto
 
 import relay.op  # noqa: F401  (declares the operators)
-from relay import dtypes
+from relay import codes, dtypes
+from relay.frontend.onnx.captures import Captured
+from relay.frontend.onnx.fold import folded
+from relay.frontend.onnx.session import Session
 from relay.frontend.onnx.tensors import element_type, to_ndarray
 from relay.ir.expr import Call, Constant, Expr, Op, Tuple, TupleGetItem, Var
-from relay.ir.op import Array, Operator
-from relay.ir.types import TensorType, TupleType, Type
-from relay.op.deferred import moved
-from relay.runtime.memory import owned
+from relay.ir.op import Array
+from relay.ir.types import TensorType
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import ImportModelError, InternalError, RelayError, UnsupportedError
+from relay.support.errors import ImportModelError, RelayError, UnsupportedError
 from relay.support.source import Span
 
 Scalar: TypeAlias = bool | int | float
 #: One expression for one output, a sequence for several; None for an output that is not made.
 Result: TypeAlias = Expr | Sequence[Expr | None]
 
-#: A folded value may have this many bytes, or as many as the constants it is made of.
-_MAX_FOLDED = 1 << 20
 #: No tensor that an operator makes from sizes alone may have more bytes than this.
 _MAX_VALUE = 1 << 31
 
 
-class Allowance:
-    """How many bytes an import may still spend on values that it computes itself.
+class Postponed(Exception):  # noqa: N818 - not an error: the node is converted later
+    """A converter needs what is known at run time only: a size, or the value of input `index`."""
 
-    It grows with the weights of the model, so that a small file cannot fill the memory.
-    """
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.index = index
 
-    _AT_FIRST = 1 << 28
-    _FOR_EACH_BYTE = 8
 
-    def __init__(self) -> None:
-        self._left = self._AT_FIRST
+class Surroundings(Protocol):
+    """The graph that a node is in, as far as the node may ask for it."""
 
-    def earn(self, size: int) -> None:
-        """The model carries `size` bytes more."""
-        self._left += self._FOR_EACH_BYTE * size
+    @property
+    def session(self) -> Session:
+        """The import that it belongs to."""
 
-    def spend(self, size: int) -> bool:
-        """Take `size` bytes; False, and nothing taken, where there are not as many left."""
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
+    def is_used(self, name: str) -> bool:
+        """Whether anybody reads the value `name`."""
+
+    def inner(
+        self, graph: GraphProto, arguments: Sequence[Expr], captured: Captured | None = None
+    ) -> list[Expr]:
+        """The outputs of a `graph` inside of this one, for values of its inputs.
+
+        Values from around the graph are used by way of `captured`.
+        """
+
+    def expand(
+        self, function: FunctionProto, node: "Node", opsets: Mapping[str, int]
+    ) -> list[Expr | None]:
+        """The outputs of `function`, which `node` calls."""
 
 
 class Node:
@@ -67,21 +75,19 @@ class Node:
         proto: NodeProto,
         inputs: Sequence[Expr | None],
         opset: int,
-        span: Span,
-        parameters: Mapping[Var, NDArray],
-        allowance: Allowance,
-        is_used: Callable[[str], bool],
+        span: Span | None,
+        scope: Surroundings,
     ) -> None:
+        self.proto = proto
         self.op_type: str = proto.op_type
         self.name: str = proto.name
         self.inputs = tuple(inputs)
         self.outputs: tuple[str, ...] = tuple(proto.output)
         self.opset = opset
         self.span = span
+        self.scope = scope
         self._attributes: dict[str, AttributeProto] = {a.name: a for a in proto.attribute}
-        self._parameters = parameters
-        self._allowance = allowance
-        self._is_used = is_used
+        self._allowance = scope.session.allowance
 
     def __str__(self) -> str:
         return describe(self.name, self.op_type, self.outputs)
@@ -115,20 +121,22 @@ class Node:
 
     def known(self, expr: Expr | None) -> Array | None:
         """The value of `expr` where it is known while importing, else None."""
-        if isinstance(expr, Constant) and expr.data.dtype != "bfloat16":
-            return expr.data.numpy()
-        if isinstance(expr, Var) and expr in self._parameters:
-            return self._parameters[expr].numpy()
-        return None
+        parameters = self.scope.session.parameters
+        if isinstance(expr, Constant):
+            found = expr.data
+        elif isinstance(expr, Var) and expr in parameters:
+            found = parameters[expr]
+        else:
+            return None
+        if found.dtype == "bfloat16":
+            return codes.from_bfloat16(found.numpy())
+        return found.numpy() if dtypes.is_native(found.dtype) else None
 
     def static(self, index: int, what: str) -> Array:
-        """The value of input `index`; raises `UnsupportedError` when it is not known yet."""
+        """The value of input `index`; without one yet, the node is converted at run time."""
         found = self.known(self.arg(index))
         if found is None:
-            self.unsupported(
-                f"its {what} (input {index}) is computed from the inputs of the model at run time; "
-                "it must be known when the model is imported"
-            )
+            raise Postponed(f"its {what} (input {index}) is known only at run time", index)
         return found
 
     def static_integers(self, index: int, what: str) -> list[int]:
@@ -140,12 +148,12 @@ class Node:
 
     def output_is_used(self, index: int) -> bool:
         """Whether anybody reads output `index`."""
-        return index < len(self.outputs) and self._is_used(self.outputs[index])
+        return index < len(self.outputs) and self.scope.is_used(self.outputs[index])
 
     def only_outputs(self, count: int) -> None:
         """Refuse the node when it has to make more than its first `count` outputs."""
         for index in range(count, len(self.outputs)):
-            if self._is_used(self.outputs[index]):
+            if self.scope.is_used(self.outputs[index]):
                 self.unsupported(f"its output {index} ({self.outputs[index]!r}) is not supported")
 
     # ------------------------------------------------------------------ attributes
@@ -202,6 +210,18 @@ class Node:
         found = self._attribute(name, AttributeProto.TENSOR)
         return None if found is None else found.t
 
+    def type(self, name: str) -> TypeProto | None:
+        """The type attribute `name`, or None where it is not given."""
+        found = self._attribute(name, AttributeProto.TYPE_PROTO)
+        return None if found is None else found.tp
+
+    def graph(self, name: str) -> GraphProto:
+        """The graph that is the attribute `name`."""
+        found = self._attribute(name, AttributeProto.GRAPH)
+        if found is None:
+            self.fail(f"it lacks the attribute {name!r}")
+        return found.g
+
     def axis(self, name: str, rank: int, default: int | None = None) -> int:
         """The attribute `name` as an axis of a tensor of `rank` dimensions, from 0."""
         return self.normal_axis(self.integer(name, default), rank)
@@ -229,8 +249,11 @@ class Node:
         return found
 
     def shape(self, expr: Expr) -> tuple[int, ...]:
-        """The shape of `expr`."""
-        return self.type_of(expr).concrete_shape
+        """The shape of `expr`; where a size is not known yet, the node is converted at run time."""
+        found = self.type_of(expr)
+        if not found.is_static:
+            raise Postponed(f"it needs sizes of {found} that are known only at run time")
+        return found.concrete_shape
 
     def rank(self, expr: Expr) -> int:
         """The number of dimensions of `expr`."""
@@ -254,11 +277,7 @@ class Node:
             self.unsupported(f"it needs the operator {operator}, which this version does not have")
         call = Call(op, args, op.declaration(**attributes), span=self.span)
         found = call.checked_type
-        if all(_is_constant(a) for a in args):
-            folded = _fold(call, found, self._allowance)
-            if folded is not None:
-                return folded
-        return call
+        return folded(call, found, self._allowance) or call
 
     def field(self, value: Expr, index: int) -> Expr:
         """Field `index` of a tuple."""
@@ -272,13 +291,8 @@ class Node:
 
     def constant(self, value: npt.ArrayLike, dtype: str) -> Constant:
         """A constant of `dtype`."""
-        if dtype == "bfloat16":
-            exact = np.array(value, np.float32)
-            bits = exact.view(np.uint32)
-            # To the nearest, ties to even; a NaN must not carry over into infinity.
-            rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-            stored = np.where(np.isnan(exact), (bits >> 16) | 0x40, rounded).astype(np.uint16)
-            return Constant(NDArray(stored, dtype), self.span)
+        if not dtypes.is_native(dtype):
+            return Constant(NDArray(codes.encode(value, dtype), dtype), self.span)
         array = np.array(value, dtypes.to_numpy(dtype), order="C")
         return Constant(NDArray(array, dtype), self.span)
 
@@ -295,7 +309,7 @@ class Node:
     def filled(self, shape: Sequence[int], value: Scalar, dtype: str) -> Expr:
         """A tensor of `shape` with `value` everywhere."""
         size = self.check_size(shape, dtype)
-        if size <= _MAX_FOLDED and self._allowance.spend(size):
+        if self._allowance.folds(size, 0):
             return self.constant(np.full(tuple(shape), value), dtype)
         return self.call("full", self.constant(value, dtype), shape=tuple(shape), dtype=dtype)
 
@@ -374,69 +388,3 @@ def describe(name: str, op_type: str, outputs: Sequence[str]) -> str:
     if name:
         return f"node {name!r} ({op_type})"
     return f"the {op_type} node that makes {outputs[0]!r}" if outputs else f"a {op_type} node"
-
-
-def _is_constant(expr: Expr) -> bool:
-    if isinstance(expr, Tuple):
-        return all(isinstance(f, Constant) for f in expr.fields)
-    return isinstance(expr, Constant)
-
-
-def _leaves(expr: Expr) -> list[Constant]:
-    fields = expr.fields if isinstance(expr, Tuple) else (expr,)
-    return [f for f in fields if isinstance(f, Constant)]
-
-
-def _bytes(types: Sequence[Type]) -> int:
-    return sum(
-        math.prod(t.concrete_shape) * dtypes.itemsize(t.dtype)
-        for t in types
-        if isinstance(t, TensorType)
-    )
-
-
-def _fold(call: Call, found: Type, allowance: Allowance) -> Expr | None:
-    """The value of a call on constants; None where it is better made at run time."""
-    results = found.fields if isinstance(found, TupleType) else (found,)
-    leaves = [c for a in call.args for c in _leaves(a)]
-    tensors = [t for t in results if isinstance(t, TensorType) and t.is_static]
-    operator = call.attrs
-    if (
-        len(tensors) != len(results)
-        or not isinstance(operator, Operator)
-        or "reference" in operator.missing
-        or any(t.dtype == "bfloat16" for t in tensors)
-        or any(c.data.dtype == "bfloat16" for c in leaves)
-        or _bytes(tensors) > max(_MAX_FOLDED, _bytes([c.checked_type for c in leaves]))
-        or not allowance.spend(_bytes(tensors))
-    ):
-        return None
-    if isinstance(found, TensorType) and isinstance(call.args[0], Constant):
-        later = moved(operator, call.args[0].data, found)
-        if later is not None:
-            return Constant(later, call.span)
-    arguments = [
-        tuple(f.data.numpy() for f in _leaves(a))
-        if isinstance(a, Tuple)
-        else _leaves(a)[0].data.numpy()
-        for a in call.args
-    ]
-    with np.errstate(all="ignore"):
-        value = operator.reference(*arguments)
-    values = value if isinstance(found, TupleType) else (value,)
-    constants = [_checked(v, t, operator, call.span) for v, t in zip(values, tensors, strict=True)]
-    return Tuple(constants, call.span) if isinstance(found, TupleType) else constants[0]
-
-
-def _checked(
-    value: object, expected: TensorType, operator: Operator, span: Span | None
-) -> Constant:
-    array = np.asarray(value)
-    if array.shape != expected.concrete_shape or array.dtype.name != expected.dtype:
-        raise InternalError(
-            f"the reference of {operator.name} makes {array.dtype.name}{array.shape}, "
-            f"but its type is {expected}",
-            span,
-        )
-    # A transposed weight stays a view until it is packed.
-    return Constant(NDArray(owned(array)), span)

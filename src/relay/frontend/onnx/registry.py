@@ -1,15 +1,13 @@
 """Which converter turns which ONNX operator, from which version of its operator set on."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from relay.frontend.onnx.node import Node, Result
+from relay.frontend.onnx.session import DEFAULT_DOMAINS
 
 Converter: TypeAlias = Callable[[Node], Result]
-
-#: Names that mean the default domain.
-DEFAULT_DOMAINS = ("", "ai.onnx")
-OLDEST_OPSET = 7
+_Declared = TypeVar("_Declared", bound=Converter)
 
 _CONVERTERS: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
 
@@ -24,10 +22,10 @@ def register(converter: Converter, *op_types: str, since: int = 1, domain: str =
 
 def onnx_operator(
     *op_types: str, since: int = 1, domain: str = ""
-) -> Callable[[Converter], Converter]:
+) -> Callable[[_Declared], _Declared]:
     """Decorator: the function converts `op_types`, from version `since` of `domain` on."""
 
-    def declare(converter: Converter) -> Converter:
+    def declare(converter: _Declared) -> _Declared:
         register(converter, *op_types, since=since, domain=domain)
         return converter
 

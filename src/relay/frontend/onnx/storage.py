@@ -5,6 +5,7 @@ copies of all of them need to be in memory for that. Files are read and not mapp
 file that somebody shortens is an error here, where it would end the process there.
 """
 
+import math
 import os
 import sys
 import time
@@ -17,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
-from relay import dtypes
-from relay.frontend.onnx.tensors import declared_bytes, element_type
+from relay import codes, dtypes
+from relay.frontend.onnx.tensors import declared_bytes, element_type, is_packed, packed_bytes
 from relay.runtime.memory import aligned_empty
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError
@@ -63,7 +64,9 @@ class WeightFile:
 
     def _read(self, shape: Sequence[int], dtype: str, offset: int) -> npt.NDArray[np.generic]:
         """The elements at `offset`, in memory of their own."""
-        elements = aligned_empty(shape, dtype)
+        packed = is_packed(dtype)
+        count = packed_bytes(math.prod(shape), dtype)
+        elements = aligned_empty((count,), "uint8") if packed else aligned_empty(shape, dtype)
         try:
             found = _fill(self._file, elements.reshape(-1).view(np.uint8).data, offset)
             status = os.fstat(self._file)
@@ -75,6 +78,8 @@ class WeightFile:
                 "weights are read when they are needed; import it again, or import "
                 "relay.frontend.onnx.load(path), which reads everything at once"
             )
+        if packed:
+            return codes.unpacked(elements.view(np.uint8), dtype, math.prod(shape)).reshape(shape)
         if dtype == "bool":
             np.not_equal(elements.view(np.uint8), 0, out=elements)
         elif sys.byteorder == "big" and dtypes.itemsize(dtype) > 1:

@@ -1,6 +1,7 @@
 """Activations that Relay spells out of simpler operators, and softmax."""
 
 import math
+from collections.abc import Callable
 
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
@@ -55,6 +56,8 @@ def leaky_relu(node: Node) -> Expr:
 def parametric_relu(node: Node) -> Expr:
     """``slope * x`` below zero, x above; the slope broadcasts."""
     value, slope = node.arg(0), node.arg(1)
+    if node.opset < 7 and node.rank(slope) == 1:  # one for each channel, or for all
+        slope = node.reshape(slope, (*node.shape(slope), *[1] * max(0, node.rank(value) - 2)))
     below = node.call("minimum", value, node.like(0, value))
     above = node.call("maximum", value, node.like(0, value))
     return node.call("add", above, node.call("multiply", slope, below))
@@ -81,12 +84,16 @@ def selu(node: Node) -> Expr:
     return affine(node, exponential_unit(node, node.arg(0), alpha), gamma, 0)
 
 
+def thresholded(node: Node, value: Expr, limit: float) -> Expr:
+    """x above `limit`, zero elsewhere."""
+    above = node.call("greater", value, node.like(limit, value))
+    return node.call("where", above, value, node.like(0, value))
+
+
 @onnx_operator("ThresholdedRelu")
 def thresholded_relu(node: Node) -> Expr:
     """x above `alpha`, zero elsewhere."""
-    value = node.arg(0)
-    above = node.call("greater", value, node.like(node.number("alpha", 1.0), value))
-    return node.call("where", above, value, node.like(0, value))
+    return thresholded(node, node.arg(0), node.number("alpha", 1.0))
 
 
 @onnx_operator("Shrink")
@@ -155,16 +162,21 @@ def gelu(node: Node) -> Expr:
     return node.call("multiply", half, affine(node, inner, 1, 1))
 
 
-def _flattened(node: Node, operator: str) -> Expr:
-    """Before version 13, softmax ran over all axes from `axis` on, taken as one."""
+def _over_the_rest(node: Node, function: Callable[[Expr], Expr]) -> Expr:
+    """`function` of the rows of a matrix: before version 13, all axes from `axis` on were one."""
     value = node.arg(0)
     shape = node.shape(value)
     axis = node.integer("axis", 1)
     axis = len(shape) if axis == len(shape) else node.normal_axis(axis, len(shape))
-    if axis == len(shape) - 1:
-        return node.call(operator, value, axis=-1)
     flat = node.reshape(value, (math.prod(shape[:axis]), math.prod(shape[axis:])))
-    return node.reshape(node.call(operator, flat, axis=-1), shape)
+    return node.reshape(function(flat), shape)
+
+
+def _flattened(node: Node, operator: str) -> Expr:
+    value = node.arg(0)
+    if node.integer("axis", 1) in (-1, node.rank(value) - 1):
+        return node.call(operator, value, axis=-1)
+    return _over_the_rest(node, lambda flat: node.call(operator, flat, axis=-1))
 
 
 @onnx_operator("Softmax")
@@ -192,14 +204,23 @@ def log_softmax(node: Node) -> Expr:
     return node.call("nn.log_softmax", node.arg(0), axis=axis)
 
 
-@onnx_operator("Hardmax", since=13)
-def hardmax(node: Node) -> Expr:
-    """One at the first largest element along an axis, zero elsewhere."""
-    value = node.arg(0)
+def _hardmax(node: Node, value: Expr, axis: int) -> Expr:
     shape = node.shape(value)
-    axis = node.axis("axis", len(shape), -1)
     largest = node.call("argmax", value, axis=(axis,), keepdims=True)
     extent = [shape[axis] if i == axis else 1 for i in range(len(shape))]
     positions = node.constant([*range(shape[axis])], node.dtype(largest))
     hit = node.call("equal", node.reshape(positions, extent), largest)
     return node.cast(hit, node.dtype(value))
+
+
+@onnx_operator("Hardmax")
+def hardmax_flattened(node: Node) -> Expr:
+    """One at the first largest element over all axes from `axis` on, zero elsewhere."""
+    return _over_the_rest(node, lambda flat: _hardmax(node, flat, 1))
+
+
+@onnx_operator("Hardmax", since=13)
+def hardmax(node: Node) -> Expr:
+    """One at the first largest element along an axis, zero elsewhere."""
+    value = node.arg(0)
+    return _hardmax(node, value, node.axis("axis", node.rank(value), -1))

@@ -101,6 +101,9 @@ def einsum(node: Node) -> Expr:
     """Sums of products, where the equation is a product of matrices in disguise."""
     equation = node.text("equation", "").replace(" ", "")
     values = node.args()
+    named = equation.replace("->", ",").split(",")
+    if "." in equation or any(len(set(term)) != len(term) for term in named):
+        return node.call("einsum", node.tuple_of(values), equation=equation)
     terms, output = _parse(node, equation, len(values))
     for value, term in zip(values, terms, strict=True):
         if len(term) != node.rank(value):
@@ -119,8 +122,6 @@ def _parse(node: Node, equation: str, count: int) -> tuple[list[str], str]:
     letters = "".join(terms)
     if not arrow:
         output = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    if "." in equation or any(len(set(t)) != len(t) for t in [*terms, output]):
-        node.unsupported(f"the equation {equation!r} has an ellipsis or repeats a letter in a term")
     if len(terms) != count or not set(output) <= set(letters):
         node.fail(f"the equation {equation!r} does not fit {count} inputs")
     return terms, output
@@ -162,3 +163,12 @@ def _contract(
         right = node.reshape(right, node.shape(right)[1:])
     labels = batch + rows + columns
     return node.reshape(matrix_product(node, left, right), [sizes[x] for x in labels]), labels
+
+
+@onnx_operator("Det")
+def determinant(node: Node) -> Expr:
+    """Determinants of square matrices."""
+    value = node.arg(0)
+    dtype = node.dtype(value)
+    wide = node.cast(value, "float32") if dtype in ("float16", "bfloat16") else value
+    return node.cast(node.call("linalg.det", wide), dtype)

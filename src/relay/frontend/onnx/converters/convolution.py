@@ -86,10 +86,14 @@ def _kernel_shape(node: Node, weight: Expr, rank: int) -> tuple[int, ...]:
 @onnx_operator("Conv")
 def convolution(node: Node) -> Expr:
     """Convolution (really a cross-correlation), in groups of channels."""
-    value, weight = node.arg(0), node.arg(1)
+    return add_bias(node, convolve(node, node.arg(0), node.arg(1)), node.optional(2))
+
+
+def convolve(node: Node, value: Expr, weight: Expr) -> Expr:
+    """`value` and `weight` convolved as the attributes of `node` say."""
     rank = spatial_rank(node, value)
     moves = window(node, node.shape(value)[2:], _kernel_shape(node, weight, rank))
-    result = node.call(
+    return node.call(
         f"nn.conv{rank}d",
         value,
         weight,
@@ -100,7 +104,6 @@ def convolution(node: Node) -> Expr:
         channels=node.shape(weight)[0],
         kernel_size=moves.kernel,
     )
-    return add_bias(node, result, node.optional(2))
 
 
 @onnx_operator("ConvTranspose")

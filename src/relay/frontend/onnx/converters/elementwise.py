@@ -67,8 +67,24 @@ def _unary(operator: str) -> Callable[[Node], Expr]:
     return lambda node: node.call(operator, node.arg(0))
 
 
+def operands(node: Node) -> tuple[Expr, Expr]:
+    """Two arguments that broadcast.
+
+    Before version 7, the second had to ask for that, and could start at any axis of the first.
+    """
+    left, right = node.arg(0), node.arg(1)
+    if node.opset >= 7 or not node.integer("broadcast", 0) or not node.has("axis"):
+        return left, right
+    axis = node.axis("axis", node.rank(left))
+    shape = node.shape(right)
+    missing = node.rank(left) - axis - len(shape)
+    if missing < 0:
+        node.fail(f"{shape} does not fit into {node.type_of(left)} from axis {axis} on")
+    return left, node.reshape(right, (*shape, *[1] * missing))
+
+
 def _binary(operator: str) -> Callable[[Node], Expr]:
-    return lambda node: node.call(operator, node.arg(0), node.arg(1))
+    return lambda node: node.call(operator, *operands(node))
 
 
 def _variadic(operator: str) -> Callable[[Node], Expr]:
@@ -102,7 +118,7 @@ def mean(node: Node) -> Expr:
 @onnx_operator("Div")
 def divide(node: Node) -> Expr:
     """Division; of integers it rounds towards zero."""
-    left, right = node.arg(0), node.arg(1)
+    left, right = operands(node)
     whole = dtypes.is_integer(node.dtype(left))
     return node.call("trunc_divide" if whole else "divide", left, right)
 
@@ -110,14 +126,24 @@ def divide(node: Node) -> Expr:
 @onnx_operator("Mod")
 def modulo(node: Node) -> Expr:
     """Remainder, with the sign of the divisor, or of the dividend where `fmod` is 1."""
-    operator = "trunc_mod" if node.integer("fmod", 0) else "floor_mod"
-    return node.call(operator, node.arg(0), node.arg(1))
+    left, right = node.arg(0), node.arg(1)
+    if node.integer("fmod", 0):
+        return node.call("trunc_mod", left, right)
+    if not dtypes.is_float(node.dtype(left)):
+        return node.call("floor_mod", left, right)
+    # A remainder of zero has the sign of the divisor, which IEEE 754's remainder does not tell.
+    rest = node.call("trunc_mod", left, right)
+    zero = node.like(0, rest)
+    differs = node.call("not_equal", node.call("less", rest, zero), node.call("less", right, zero))
+    moved = node.call("where", differs, node.call("add", rest, right), rest)
+    nothing = node.call("multiply", node.call("sign", right), zero)
+    return node.call("where", node.call("equal", rest, zero), nothing, moved)
 
 
 @onnx_operator("Pow")
 def power(node: Node) -> Expr:
     """Power, in the data type of the base."""
-    base, exponent = node.arg(0), node.arg(1)
+    base, exponent = operands(node)
     dtype = node.dtype(base)
     known = node.known(exponent)
     if known is not None and known.size == 1 and node.rank(exponent) <= node.rank(base):
@@ -166,18 +192,6 @@ def where(node: Node) -> Expr:
     return node.call("where", node.arg(0), node.arg(1), node.arg(2))
 
 
-@onnx_operator("Cast")
-def cast(node: Node) -> Expr:
-    """Conversion to another data type."""
-    return node.cast(node.arg(0), node.element_type(node.integer("to")))
-
-
-@onnx_operator("CastLike")
-def cast_like(node: Node) -> Expr:
-    """Conversion to the data type of another tensor."""
-    return node.cast(node.arg(0), node.dtype(node.arg(1)))
-
-
 def _between(node: Node, value: Expr, low: Expr | None, high: Expr | None) -> Expr:
     bottom, top = node.known(low), node.known(high)
     if bottom is not None and top is not None and dtypes.is_float(node.dtype(value)):
@@ -201,13 +215,3 @@ def clip_by_attributes(node: Node) -> Expr:
 def clip(node: Node) -> Expr:
     """Limits to a range that inputs give."""
     return _between(node, node.arg(0), node.optional(1), node.optional(2))
-
-
-@onnx_operator("Dropout")
-def dropout(node: Node) -> tuple[Expr, Expr | None]:
-    """Nothing, at inference; the mask, where it is asked for, keeps everything."""
-    value = node.arg(0)
-    if node.optional(2) is not None and bool(node.static(2, "training mode").item()):
-        node.unsupported("it is in training mode; export the model for inference")
-    mask = node.filled(node.shape(value), True, "bool") if node.output_is_used(1) else None
-    return value, mask

@@ -11,17 +11,44 @@ _NARROW = ("float16", "bfloat16")
 
 
 @onnx_operator("BatchNormalization")
-def batch_normalization(node: Node) -> Expr:
+def batch_normalization(node: Node) -> list[Expr]:
     """Each channel shifted and scaled by statistics that training has left."""
-    if node.integer("training_mode", 0):
-        node.unsupported("it is in training mode; export the model for inference")
+    if node.opset >= 14 and node.integer("training_mode", 0):
+        return _trained(node)
     if node.opset < 9 and not node.integer("spatial", 1):
         node.unsupported("statistics of single elements (spatial=0) are not supported")
     node.only_outputs(1)
     value = node.arg(0)
     statistics = [node.cast(node.arg(i), node.dtype(value)) for i in range(1, 5)]
     epsilon = node.number("epsilon", 1e-5)
-    return node.field(node.call("nn.batch_norm", value, *statistics, axis=1, epsilon=epsilon), 0)
+    return [node.field(node.call("nn.batch_norm", value, *statistics, axis=1, epsilon=epsilon), 0)]
+
+
+def _trained(node: Node) -> list[Expr]:
+    """Normalization by the statistics of the batch, which the running ones follow."""
+    value = node.arg(0)
+    dtype = node.dtype(value)
+    rank = node.rank(value)
+    axes = (0, *range(2, rank))
+    wide = node.cast(value, "float32") if dtype in _NARROW else value
+    mean = node.call("mean", wide, axis=axes, keepdims=False)
+    kept = node.call("mean", wide, axis=axes, keepdims=True)
+    variance = node.call("variance", wide, kept, axis=axes, keepdims=False)
+    scale, bias = (node.cast(node.arg(i), node.dtype(wide)) for i in (1, 2))
+    epsilon = node.number("epsilon", 1e-5)
+    normal = node.field(
+        node.call("nn.batch_norm", wide, scale, bias, mean, variance, axis=1, epsilon=epsilon), 0
+    )
+    momentum = node.number("momentum", 0.9)
+    results = [node.cast(normal, dtype)]
+    for index, found in ((3, mean), (4, variance)):
+        old = node.arg(index)
+        kept = node.call("multiply", old, node.like(momentum, old))
+        new = node.cast(found, node.dtype(old))
+        results.append(
+            node.call("add", kept, node.call("multiply", new, node.like(1 - momentum, old)))
+        )
+    return results
 
 
 def _flat_parameter(node: Node, value: Expr | None, shape: Sequence[int], dtype: str) -> Expr:
@@ -33,9 +60,8 @@ def _flat_parameter(node: Node, value: Expr | None, shape: Sequence[int], dtype:
 
 
 @onnx_operator("LayerNormalization")
-def layer_normalization(node: Node) -> Expr:
-    """All axes from `axis` on normalized together."""
-    node.only_outputs(1)
+def layer_normalization(node: Node) -> list[Expr | None]:
+    """All axes from `axis` on normalized together; their means and inverse deviations."""
     value = node.arg(0)
     shape, dtype = node.shape(value), node.dtype(value)
     axis = node.axis("axis", len(shape), -1)
@@ -46,7 +72,16 @@ def layer_normalization(node: Node) -> Expr:
     bias = _flat_parameter(node, node.optional(2), inner, wide)
     epsilon = node.number("epsilon", 1e-5)
     result = node.call("nn.layer_norm", flat, scale, bias, axis=-1, epsilon=epsilon)
-    return node.cast(node.reshape(result, shape), dtype)
+    results: list[Expr | None] = [node.cast(node.reshape(result, shape), dtype), None, None]
+    ones = (*shape[:axis], *[1] * len(inner))
+    mean = node.call("mean", flat, axis=(-1,), keepdims=True)
+    if node.output_is_used(1):
+        results[1] = node.reshape(mean, ones)
+    if node.output_is_used(2):
+        spread = node.call("variance", flat, mean, axis=(-1,), keepdims=True)
+        shifted = node.call("add", spread, node.like(epsilon, spread))
+        results[2] = node.reshape(node.call("rsqrt", shifted), ones)
+    return results
 
 
 @onnx_operator("RMSNormalization")

@@ -1,9 +1,16 @@
 """Pooling over windows and over whole images."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 
+import numpy as np
+import numpy.typing as npt
+
+from relay import dtypes
 from relay.frontend.onnx.converters.convolution import Window, spatial_rank, window
-from relay.frontend.onnx.converters.reduction import reduce
+from relay.frontend.onnx.converters.reduction import reduce as reduce_axes
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
 from relay.ir.expr import Expr
@@ -34,13 +41,12 @@ def _grown(moves: Window, beyond: tuple[int, ...]) -> Window:
 
 
 @onnx_operator("MaxPool")
-def max_pool(node: Node) -> Expr:
-    """The largest element in each window."""
-    node.only_outputs(1)
+def max_pool(node: Node) -> list[Expr | None]:
+    """The largest element in each window, and where in the image it is."""
     value = node.arg(0)
     moves, beyond = _pooling_window(node, value)
     moves = _grown(moves, beyond)
-    return node.call(
+    largest = node.call(
         f"nn.max_pool{len(beyond)}d",
         value,
         pool_size=moves.kernel,
@@ -48,6 +54,56 @@ def max_pool(node: Node) -> Expr:
         dilation=moves.dilations,
         padding=moves.padding,
     )
+    return [largest, _places(node, value, moves) if node.output_is_used(1) else None]
+
+
+def _places(node: Node, value: Expr, moves: Window) -> Expr:
+    """Where in a tensor taken as one row the first largest element of each window is."""
+    batch, channels, *image = node.shape(value)
+    size = math.prod(image)
+    steps = [
+        (d + b + a - reach) // stride + 1
+        for d, b, a, reach, stride in zip(
+            image, moves.before, moves.after, moves.reach, moves.strides, strict=True
+        )
+    ]
+    node.spend((math.prod(steps), math.prod(moves.kernel)), "int64")
+    rank = len(image)
+    touched = []  # by axis: which row of the image each tap of each window touches
+    for axis, (step, kernel) in enumerate(zip(steps, moves.kernel, strict=True)):
+        at = np.arange(step)[:, None] * moves.strides[axis] - moves.before[axis]
+        at = at + np.arange(kernel) * moves.dilations[axis]
+        extent = [1] * (2 * rank)
+        extent[axis], extent[rank + axis] = at.shape
+        touched.append(at.reshape(extent))
+    outside = reduce(
+        np.logical_or, [(at < 0) | (at >= d) for at, d in zip(touched, image, strict=True)]
+    )
+
+    def numbered(axes: Iterable[int]) -> npt.NDArray[np.int64]:
+        number = np.zeros((1,) * (2 * rank), np.int64)
+        for axis in axes:
+            number = number * image[axis] + touched[axis]
+        return number
+
+    flat = numbered(range(rank))
+    told = numbered(reversed(range(rank))) if node.integer("storage_order", 0) else flat
+    shape = (math.prod(steps), math.prod(moves.kernel))
+    # What is outside is read from one more element, which is never the largest.
+    reads = np.where(outside, size, flat).reshape(shape)
+    rows = node.reshape(value, (batch * channels, size))
+    lowest = node.filled(
+        (batch * channels, 1), dtypes.minimum(node.dtype(value)), node.dtype(value)
+    )
+    padded = node.concatenate([rows, lowest], 1)
+    windows = node.call("take", padded, node.constant(reads, "int64"), axis=1, mode="clip")
+    tap = node.call("argmax", windows, axis=(2,), keepdims=False)
+    first = node.constant(np.arange(shape[0]) * shape[1], "int64")
+    where = node.call("add", node.cast(tap, "int64"), first)
+    table = node.constant(told.reshape(-1), "int64")
+    found = node.call("take", table, where, axis=0, mode="clip")
+    starts = node.constant(np.arange(batch * channels)[:, None] * size, "int64")
+    return node.reshape(node.call("add", found, starts), (batch, channels, *steps))
 
 
 @onnx_operator("AveragePool")
@@ -74,11 +130,94 @@ def average_pool(node: Node) -> Expr:
     )
 
 
+@onnx_operator("LpPool")
+def norm_pool(node: Node) -> Expr:
+    """The norm of the elements in each window."""
+    value = node.arg(0)
+    moves, beyond = _pooling_window(node, value)
+    moves = _grown(moves, beyond)
+    order = float(node.integer("p", 2)) if node.opset > 1 else node.number("p", 2.0)
+    mean = node.call(
+        f"nn.avg_pool{len(beyond)}d",
+        _powered(node, value, order),
+        pool_size=moves.kernel,
+        strides=moves.strides,
+        dilation=moves.dilations,
+        padding=moves.padding,
+        count_include_pad=True,
+    )
+    total = node.call("multiply", mean, node.like(math.prod(moves.kernel), mean))
+    return _root(node, total, order)
+
+
+def _powered(node: Node, value: Expr, order: float) -> Expr:
+    """``|x| ** order``."""
+    if order == 2:
+        return node.call("multiply", value, value)
+    size = node.call("abs", value)
+    return size if order == 1 else node.call("power", size, node.like(order, value))
+
+
+def _root(node: Node, value: Expr, order: float) -> Expr:
+    if order == 1:
+        return value
+    if order == 2:
+        return node.call("sqrt", value)
+    return node.call("power", value, node.like(1 / order, value))
+
+
+@onnx_operator("GlobalLpPool")
+def global_norm_pool(node: Node) -> Expr:
+    """The norm of each channel."""
+    value = node.arg(0)
+    order = float(node.integer("p", 2)) if node.opset > 1 else node.number("p", 2.0)
+    axes = [*range(2, node.rank(value))]
+    total = reduce_axes(node, "sum", _powered(node, value, order), axes, keep=True)
+    return _root(node, total, order)
+
+
+@onnx_operator("MaxUnpool")
+def max_unpool(node: Node) -> Expr:
+    """Elements put back to where a pooling found them, zero elsewhere."""
+    value, places = node.arg(0), node.arg(1)
+    batch, channels, *image = node.shape(value)
+    kernel = node.integers("kernel_shape") or []
+    moves = window(node, image, kernel) if len(kernel) == len(image) else None
+    if moves is None:
+        node.fail(f"its kernel_shape must have {len(image)} numbers, found {kernel}")
+    inner = [
+        (d - 1) * s - b - a + k
+        for d, s, b, a, k in zip(
+            image, moves.strides, moves.before, moves.after, moves.kernel, strict=True
+        )
+    ]
+    whole = [batch, channels, *inner]
+    size = math.prod(whole)
+    node.check_size(whole, node.dtype(value))
+    count = math.prod(node.shape(value))
+    found = node.call(
+        "scatter_elements",
+        node.filled((size,), 0, node.dtype(value)),
+        node.reshape(places, (count,)),
+        node.reshape(value, (count,)),
+        axis=0,
+        reduction="update",
+    )
+    result = node.reshape(found, whole)
+    if node.optional(2) is None:
+        return result
+    wanted = node.static_integers(2, "shape")
+    if len(wanted) != len(whole) or any(w < d for w, d in zip(wanted, whole, strict=True)):
+        node.fail(f"its shape {wanted} does not hold what it makes, {whole}")
+    widths = tuple((0, w - d) for w, d in zip(wanted, whole, strict=True))
+    return node.call("nn.pad", result, node.like(0, result), pad_width=widths)
+
+
 @onnx_operator("GlobalAveragePool")
 def global_average_pool(node: Node) -> Expr:
     """The mean of each channel."""
     value = node.arg(0)
-    return reduce(node, "mean", value, [*range(2, node.rank(value))], keep=True)
+    return reduce_axes(node, "mean", value, [*range(2, node.rank(value))], keep=True)
 
 
 @onnx_operator("GlobalMaxPool")
@@ -87,4 +226,4 @@ def global_max_pool(node: Node) -> Expr:
     value = node.arg(0)
     if node.rank(value) == 4:
         return node.call("nn.global_max_pool2d", value)
-    return reduce(node, "max", value, [*range(2, node.rank(value))], keep=True)
+    return reduce_axes(node, "max", value, [*range(2, node.rank(value))], keep=True)

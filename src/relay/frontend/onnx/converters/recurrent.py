@@ -2,8 +2,8 @@
 
 What the inputs contribute to all gates is one `nn.dense` for all steps, with the biases of inputs
 and states folded into it as far as the equations allow. A step is then one `nn.dense` of the state
-(two for a GRU that resets before its product) and elementwise work. Peepholes, `clip` and sequences
-of different lengths are not supported.
+(two for a GRU that resets before its product) and elementwise work. Where sequences are of
+different lengths, a state stays what it was at the steps that its sequence does not have.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from relay.frontend.onnx.converters.activation import (
     exponential_unit,
     soft_plus,
     soft_sign,
+    thresholded,
 )
 from relay.frontend.onnx.converters.contraction import dense
 from relay.frontend.onnx.node import Node
@@ -33,6 +34,7 @@ _DEFAULTS: Final = {
     "scaledtanh": (1.0, 1.0),
     "hardsigmoid": (0.2, 0.5),
     "elu": (1.0, 0.0),
+    "thresholdedrelu": (1.0, 0.0),
 }
 _USING_BETA: Final = ("affine", "scaledtanh", "hardsigmoid")
 _WITHOUT_NUMBERS: Final = (*_PLAIN, "softsign", "softplus")
@@ -59,6 +61,8 @@ class _Activation:
                 return clamped_affine(node, value, self.alpha, self.beta)
             case "elu":
                 return exponential_unit(node, value, self.alpha)
+            case "thresholdedrelu":
+                return thresholded(node, value, self.alpha)
             case "softsign":
                 return soft_sign(node, value)
             case "softplus":
@@ -106,6 +110,9 @@ class _Layer:
     state_bias: Expr | None  # (gates * hidden,)
     states: list[Expr | None]  # (batch, hidden) each; None stands for zeros
     activations: list[_Activation]
+    clip: float | None  # bounds what goes into activations
+    lengths: Expr | None  # (batch, 1): how many steps each sequence has; None stands for all
+    peepholes: list[Expr] | None  # (hidden,) each
 
     def order(self) -> Sequence[int]:
         """Time steps in the order in which they are computed."""
@@ -134,7 +141,23 @@ class _Layer:
 
     def apply(self, index: int, value: Expr) -> Expr:
         """Activation function `index`."""
+        if self.clip is not None:
+            value = self.node.call("clip", value, a_min=-self.clip, a_max=self.clip)
         return self.activations[index].apply(self.node, value)
+
+    def peep(self, gate: Expr, index: int, cell: Expr | None) -> Expr:
+        """`gate` with what peephole `index` sees of the cell."""
+        if self.peepholes is None or cell is None:
+            return gate
+        return self.add(gate, self.multiply(cell, self.peepholes[index]))
+
+    def at_valid(self, step: int, new: Expr, old: Expr | None) -> Expr:
+        """`new` for the sequences that have `step`, `old` (None: zeros) for those that ended."""
+        if self.lengths is None:
+            return new
+        lasts = self.node.call("less", self.node.like(step, self.lengths), self.lengths)
+        other = self.node.like(0, new) if old is None else old
+        return self.node.call("where", lasts, new, other)
 
     def add(self, left: Expr, right: Expr) -> Expr:
         return self.node.call("add", left, right)
@@ -167,8 +190,6 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
     if direction not in ("forward", "reverse", "bidirectional"):
         node.fail(f"its direction {direction!r} is not forward, reverse or bidirectional")
     count = 2 if direction == "bidirectional" else 1
-    if node.has("clip"):
-        node.unsupported("its attribute 'clip' is not supported")
     batch_first = bool(node.integer("layout", 0))
     if batch_first:
         data = node.transpose(data, (1, 0, 2))
@@ -181,8 +202,16 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
     biases = node.optional(3)
     if biases is not None:
         _expect(node, "bias", biases, (count, 2 * gates * hidden))
-    if node.optional(4) is not None and any(n != steps for n in node.static(4, "lengths").flat):
-        node.unsupported("sequences of different lengths are not supported")
+    lengths = node.optional(4)
+    if lengths is not None:
+        _expect(node, "sequence lengths", lengths, (batch,))
+        known = node.known(lengths)
+        same = known is not None and all(n == steps for n in known.flat)
+        lengths = None if same else node.reshape(lengths, (batch, 1))
+    peepholes = node.optional(7)
+    if peepholes is not None:
+        _expect(node, "peephole weight", peepholes, (count, 3 * hidden))
+    clip = node.number("clip", 0.0) if node.has("clip") else None
     initial = [node.optional(5 + i) for i in range(states)]
     if batch_first:
         initial = [None if s is None else node.transpose(s, (1, 0, 2)) for s in initial]
@@ -214,9 +243,16 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
                 None if bias is None else node.slice_axis(bias, 0, half, 2 * half),
                 [None if s is None else _zeros_as_none(node, pick(s, i)) for s in initial],
                 activations[i],
+                clip,
+                lengths,
+                None if peepholes is None else _thirds(node, pick(peepholes, i), hidden),
             )
         )
     return layers
+
+
+def _thirds(node: Node, value: Expr, size: int) -> list[Expr]:
+    return [node.slice_axis(value, 0, k * size, (k + 1) * size) for k in range(3)]
 
 
 def _expect(node: Node, what: str, value: Expr, shape: tuple[int, ...]) -> None:
@@ -255,19 +291,19 @@ def _run_lstm(layer: _Layer, coupled: bool) -> _Run:
     outputs: dict[int, Expr] = {}
     for step in layer.order():
         gates = layer.plus_state(layer.at(projected, step), hidden, layer.recurrence)
-        enter = layer.apply(0, layer.gate(gates, 0))
-        leave = layer.apply(0, layer.gate(gates, 1))
+        enter = layer.apply(0, layer.peep(layer.gate(gates, 0), 0, cell))
         proposed = layer.multiply(enter, layer.apply(1, layer.gate(gates, 3)))
-        if cell is None:
-            cell = proposed
-        else:
+        new = proposed
+        if cell is not None:
             if coupled:
                 forget = affine(layer.node, enter, -1, 1)
             else:
-                forget = layer.apply(0, layer.gate(gates, 2))
-            cell = layer.add(layer.multiply(forget, cell), proposed)
-        hidden = layer.multiply(leave, layer.apply(2, cell))
-        outputs[step] = hidden
+                forget = layer.apply(0, layer.peep(layer.gate(gates, 2), 2, cell))
+            new = layer.add(layer.multiply(forget, cell), proposed)
+        leave = layer.apply(0, layer.peep(layer.gate(gates, 1), 1, new))
+        shown = layer.multiply(leave, layer.apply(2, new))
+        outputs[step] = layer.at_valid(step, shown, None)
+        hidden, cell = layer.at_valid(step, shown, hidden), layer.at_valid(step, new, cell)
     last = [s if s is not None else _zero_state(layer) for s in (hidden, cell)]
     return _Run([outputs[t] for t in range(layer.steps)], last)
 
@@ -313,8 +349,9 @@ def _run_gru(layer: _Layer, reset_after: bool) -> _Run:
                 candidate = layer.plus_state(candidate, kept, proposal)
         update = layer.apply(0, layer.gate(gates, 0))
         fresh = layer.multiply(affine(node, update, -1, 1), layer.apply(1, candidate))
-        hidden = fresh if hidden is None else layer.add(fresh, layer.multiply(update, hidden))
-        outputs[step] = hidden
+        new = fresh if hidden is None else layer.add(fresh, layer.multiply(update, hidden))
+        outputs[step] = layer.at_valid(step, new, None)
+        hidden = layer.at_valid(step, new, hidden)
     last = [hidden if hidden is not None else _zero_state(layer)]
     return _Run([outputs[t] for t in range(layer.steps)], last)
 
@@ -325,7 +362,9 @@ def _run_rnn(layer: _Layer) -> _Run:
     outputs: dict[int, Expr] = {}
     for step in layer.order():
         gates = layer.plus_state(layer.at(projected, step), hidden, layer.recurrence)
-        hidden = outputs[step] = layer.apply(0, gates)
+        new = layer.apply(0, gates)
+        outputs[step] = layer.at_valid(step, new, None)
+        hidden = layer.at_valid(step, new, hidden)
     last = [hidden if hidden is not None else _zero_state(layer)]
     return _Run([outputs[t] for t in range(layer.steps)], last)
 
@@ -333,8 +372,6 @@ def _run_rnn(layer: _Layer) -> _Run:
 @onnx_operator("LSTM")
 def lstm(node: Node) -> list[Expr | None]:
     """Long short-term memory."""
-    if node.optional(7) is not None:
-        node.unsupported("peephole weights (its input 7) are not supported")
     layers = _layers(node, 4, 2, ("Sigmoid", "Tanh", "Tanh"))
     coupled = bool(node.integer("input_forget", 0))
     return _outputs(node, layers, [_run_lstm(layer, coupled) for layer in layers])

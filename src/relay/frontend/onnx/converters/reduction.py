@@ -106,9 +106,7 @@ register(_arg_reduce("argmax"), "ArgMax")
 register(_arg_reduce("argmin"), "ArgMin")
 
 
-@onnx_operator("CumSum")
-def cumulative_sum(node: Node) -> Expr:
-    """Sums of all elements up to each one, along an axis."""
+def _cumulative(node: Node, operator: str) -> Expr:
     value = node.arg(0)
     axes = node.static_integers(1, "axis")
     if len(axes) != 1:
@@ -119,15 +117,37 @@ def cumulative_sum(node: Node) -> Expr:
         value = node.call("reverse", value, axis=axis)
     exclusive = bool(node.integer("exclusive", 0))
     dtype = node.dtype(value)
-    value = node.call("cumsum", value, axis=axis, dtype=dtype, exclusive=exclusive)
+    value = node.call(operator, value, axis=axis, dtype=dtype, exclusive=exclusive)
     return node.call("reverse", value, axis=axis) if backwards else value
+
+
+@onnx_operator("CumSum")
+def cumulative_sum(node: Node) -> Expr:
+    """Sums of all elements up to each one, along an axis."""
+    return _cumulative(node, "cumsum")
+
+
+@onnx_operator("CumProd")
+def cumulative_product(node: Node) -> Expr:
+    """Products of all elements up to each one, along an axis."""
+    return _cumulative(node, "cumprod")
+
+
+@onnx_operator("TopK")
+def top_k_by_attribute(node: Node) -> tuple[Expr, Expr]:
+    """The largest elements along an axis, as many as an attribute says."""
+    return _top_k(node, node.integer("k"))
 
 
 @onnx_operator("TopK", since=10)
 def top_k(node: Node) -> tuple[Expr, Expr]:
     """The largest or smallest elements along an axis, in order, and where they were."""
-    value = node.arg(0)
     (count,) = node.static_integers(1, "k")
+    return _top_k(node, count)
+
+
+def _top_k(node: Node, count: int) -> tuple[Expr, Expr]:
+    value = node.arg(0)
     found = node.call(
         "topk",
         value,

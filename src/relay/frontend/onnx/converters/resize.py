@@ -5,6 +5,8 @@ weights. Axes are done one after the other.
 """
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,15 +21,20 @@ _Floats: TypeAlias = npt.NDArray[np.float64]
 _Indices: TypeAlias = npt.NDArray[np.int64]
 
 
-def _coordinates(node: Node, mode: str, size: int, result: int, scale: float) -> _Floats:
+def _coordinates(
+    node: Node, mode: str, size: int, result: int, scale: float, region: tuple[float, float]
+) -> _Floats:
     """Where in the input the elements of the output lie."""
     x = np.arange(result, dtype=np.float64)
+    first, last = region
     middle = (size - result / scale) / 2
     lines = {
         "half_pixel": (x + 0.5) / scale - 0.5,
         "pytorch_half_pixel": (x + 0.5) / scale - 0.5 if result > 1 else np.zeros(1),
-        "align_corners": x * (size - 1) / max(1, result - 1),
+        "align_corners": x * (size - 1) / (size * scale - 1) if size * scale > 1 else 0 * x,
         "asymmetric": x / scale,
+        "tf_crop_and_resize": (size - 1)
+        * (first + x * (last - first) / (result - 1) if result > 1 else (first + last) / 2 + 0 * x),
         "half_pixel_symmetric": middle + (x + 0.5) / scale - 0.5,
     }
     if mode not in lines:
@@ -50,33 +57,40 @@ def _nearest(node: Node, mode: str, at: _Floats) -> _Indices:
     return found.astype(np.int64)
 
 
-def _cubic_weights(fraction: _Floats, a: float) -> list[_Floats]:
-    """Keys' cubic convolution, at distances 1+f, f, 1-f and 2-f."""
-
-    def near(t: _Floats) -> _Floats:
-        return ((a + 2) * t - (a + 3)) * t * t + 1
-
-    def far(t: _Floats) -> _Floats:
-        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-
-    return [far(fraction + 1), near(fraction), near(1 - fraction), far(2 - fraction)]
+def _cubic(distance: _Floats, a: float) -> _Floats:
+    """Keys' cubic convolution kernel."""
+    t = np.abs(distance)
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
-def _taps(node: Node, mode: str, at: _Floats, size: int) -> list[tuple[_Indices, _Floats]]:
-    """Which elements to read and their weights."""
-    low = np.floor(at).astype(np.int64)
-    fraction = at - low
-    if mode == "linear":
-        places, weights = [low, low + 1], [1 - fraction, fraction]
-    else:
-        places = [low + i for i in range(-1, 3)]
-        weights = _cubic_weights(fraction, node.number("cubic_coeff_a", -0.75))
-        if node.integer("exclude_outside", 0):
-            weights = [
-                np.where((p >= 0) & (p < size), w, 0) for p, w in zip(places, weights, strict=True)
-            ]
-            total = np.sum(weights, axis=0)
-            weights = [w / total for w in weights]
+def _taps(
+    node: Node, mode: str, at: _Floats, size: int, scale: float
+) -> list[tuple[_Indices, _Floats]]:
+    """Which elements to read and their weights.
+
+    Against aliasing, the kernel is stretched over the input elements that one of the output covers.
+    """
+    smooth = bool(node.integer("antialias", 0))
+    stretch = min(scale, 1.0) if smooth else 1.0
+    radius = 1 if mode == "linear" else 2
+    start = math.floor(-radius / stretch) + 1
+    low = np.ceil(at).astype(np.int64) - 1
+    places, weights = [], []
+    for offset in range(start, 2 - start):
+        distance = (low + offset - at) * stretch
+        places.append(low + offset)
+        if mode == "linear":
+            weights.append(np.maximum(0.0, 1 - np.abs(distance)))
+        else:
+            weights.append(_cubic(distance, node.number("cubic_coeff_a", -0.75)))
+    if node.integer("exclude_outside", 0):
+        inside = [(p >= 0) & (p < size) for p in places]
+        weights = [np.where(i, w, 0) for i, w in zip(inside, weights, strict=True)]
+    if smooth or node.integer("exclude_outside", 0):
+        total = np.sum(weights, axis=0)
+        weights = [w / total for w in weights]
     return [(np.clip(p, 0, size - 1), w) for p, w in zip(places, weights, strict=True)]
 
 
@@ -92,9 +106,30 @@ def _resize_axis(
     scale: float,
     mode: str,
     options: dict[str, str],
+    region: tuple[float, float],
 ) -> Expr:
     size = node.shape(value)[axis]
-    at = _coordinates(node, options["coordinates"], size, result, scale)
+    at = _coordinates(node, options["coordinates"], size, result, scale, region)
+    resized = _interpolated(node, value, axis, at, scale, mode, options)
+    if options["coordinates"] != "tf_crop_and_resize":
+        return resized
+    extent = [result if k == axis else 1 for k in range(node.rank(value))]
+    inside = node.constant(((at >= 0) & (at <= size - 1)).reshape(extent), "bool")
+    other = node.like(node.number("extrapolation_value", 0.0), value)
+    return node.call("where", inside, resized, other)
+
+
+def _interpolated(
+    node: Node,
+    value: Expr,
+    axis: int,
+    at: _Floats,
+    scale: float,
+    mode: str,
+    options: dict[str, str],
+) -> Expr:
+    """`value` read at the places `at` along `axis`."""
+    size, result = node.shape(value)[axis], len(at)
     if mode == "nearest":
         places = np.clip(_nearest(node, options["nearest"], at), 0, size - 1)
         if np.array_equal(places, np.arange(size)):
@@ -107,7 +142,7 @@ def _resize_axis(
     extent[axis] = result
     dtype = node.dtype(value)
     total: Expr | None = None
-    for places, weights in _taps(node, mode, at, size):
+    for places, weights in _taps(node, mode, at, size, scale):
         factor = node.constant(weights.reshape(extent), dtype)
         part = node.call("multiply", _take(node, value, places, axis), factor)
         total = part if total is None else node.call("add", total, part)
@@ -122,6 +157,7 @@ def _resize(
     scales: list[float],
     mode: str,
     options: dict[str, str],
+    regions: Mapping[int, tuple[float, float]] = MappingProxyType({}),
 ) -> Expr:
     shape = node.shape(value)
     if mode not in ("nearest", "linear", "cubic"):
@@ -133,8 +169,9 @@ def _resize(
     if mode != "nearest" and not dtypes.is_float(node.dtype(value)):
         node.unsupported(f"interpolation of {node.dtype(value)} is not supported")
     for axis, (old, new, scale) in enumerate(zip(shape, sizes, scales, strict=True)):
-        if old != new or scale != 1:
-            value = _resize_axis(node, value, axis, new, scale, mode, options)
+        region = regions.get(axis, (0.0, 1.0))
+        if old != new or scale != 1 or region != (0.0, 1.0):
+            value = _resize_axis(node, value, axis, new, scale, mode, options, region)
     return value
 
 
@@ -159,6 +196,8 @@ def _upsample(node: Node) -> Expr:
     value = node.arg(0)
     if node.optional(1) is not None:
         scales = _floats(node, node.static(1, "scales"))
+    elif node.opset < 7:
+        scales = [1.0, 1.0, node.number("height_scale", 1.0), node.number("width_scale", 1.0)]
     else:
         scales = node.numbers("scales") or []
     options = {"coordinates": "asymmetric", "nearest": "floor"}
@@ -178,8 +217,6 @@ def resize(node: Node) -> Expr:
     """Resizing to sizes or by scales; nearest, linear or cubic."""
     value = node.arg(0)
     shape = node.shape(value)
-    if node.integer("antialias", 0):
-        node.unsupported("antialiasing is not supported")
     axes = node.normal_axes(node.integers("axes") or range(len(shape)), len(shape))
     sizes, scales = list(shape), [1.0] * len(shape)
     if node.optional(3) is not None:
@@ -203,4 +240,10 @@ def resize(node: Node) -> Expr:
         "coordinates": node.text("coordinate_transformation_mode", "half_pixel"),
         "nearest": node.text("nearest_mode", "round_prefer_floor"),
     }
-    return _resize(node, value, sizes, scales, node.text("mode", "nearest"), options)
+    regions: dict[int, tuple[float, float]] = {}
+    if options["coordinates"] == "tf_crop_and_resize":
+        bounds = [float(v) for v in node.static(1, "region").reshape(-1)]
+        if len(bounds) != 2 * len(axes):
+            node.fail(f"its region needs {2 * len(axes)} numbers, found {bounds}")
+        regions = {a: (bounds[k], bounds[k + len(axes)]) for k, a in enumerate(axes)}
+    return _resize(node, value, sizes, scales, node.text("mode", "nearest"), options, regions)

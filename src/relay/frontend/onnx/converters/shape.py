@@ -24,8 +24,12 @@ def constant(node: Node) -> Expr:
         return node.constant(integers, "int64")
     if node.has("value_float"):
         return node.constant(node.number("value_float", 0), "float32")
+    if (texts := node.texts("value_strings")) is not None:
+        return node.constant(texts, "string")
+    if node.has("value_string"):
+        return node.constant(node.text("value_string", ""), "string")
     if not node.has("value_int"):
-        node.unsupported("it holds text or a sparse tensor, or nothing at all")
+        node.unsupported("it holds a sparse tensor, or nothing at all")
     return node.constant(node.integer("value_int"), "int64")
 
 
@@ -37,32 +41,42 @@ def constant_of_shape(node: Node) -> Expr:
     if tensor is None:
         return node.filled(shape, 0.0, "float32")
     value = to_ndarray(tensor)
-    if math.prod(value.shape) != 1 or value.dtype == "bfloat16":
+    if math.prod(value.shape) != 1:
         node.fail(f"its value must be one number, found {value.dtype}{value.shape}")
-    return node.filled(shape, value.numpy().item(), value.dtype)
+    return node.filled(shape, value.values().item(), value.dtype)
 
 
 @onnx_operator("Shape")
 def shape_of(node: Node) -> Expr:
     """The shape of a tensor, or a part of it."""
-    shape = node.shape(node.arg(0))
-    end = node.integer("end", len(shape))
-    return node.constant(shape[node.integer("start", 0) : end], "int64")
+    value = node.arg(0)
+    shape = node.type_of(value).shape
+    first, last, _ = slice(node.integer("start", 0), node.integer("end", len(shape))).indices(
+        len(shape)
+    )
+    wanted = shape[first:last]
+    if all(isinstance(d, int) for d in wanted):
+        return node.constant(wanted, "int64")
+    sizes = node.call("shape_of", value, dtype="int64")
+    return node.slice(sizes, [first], [last], [1])
 
 
 @onnx_operator("Size")
 def size_of(node: Node) -> Expr:
     """The number of elements of a tensor."""
-    return node.constant(math.prod(node.shape(node.arg(0))), "int64")
+    value = node.arg(0)
+    if not node.type_of(value).is_static:
+        return node.call("ndarray_size", value, dtype="int64")
+    return node.constant(math.prod(node.shape(value)), "int64")
 
 
 @onnx_operator("Range")
 def number_range(node: Node) -> Expr:
     """Numbers from a start up to a limit in equal steps."""
-    start, limit, delta = (node.static(i, "bounds").reshape(()) for i in range(3))
+    start, limit, delta = (node.static(i, "bounds").reshape(()).item() for i in range(3))
     if delta == 0:
         node.fail("its step is 0")
-    count = max(0, math.ceil((limit.item() - start.item()) / delta.item()))
+    count = max(0, math.ceil((limit - start) / delta))
     dtype = node.dtype(node.arg(0))
     node.spend((count,), "float64")
     return node.constant(start + np.arange(count) * delta, dtype)
@@ -171,7 +185,15 @@ def depth_to_space(node: Node) -> Expr:
 @onnx_operator("SpaceToDepth")
 def space_to_depth(node: Node) -> Expr:
     """Blocks of the image moved into channels."""
-    return node.call("nn.space_to_depth", node.arg(0), block_size=node.integer("blocksize"))
+    value, size = node.arg(0), node.integer("blocksize")
+    if node.text("mode", "DCR") != "CRD":
+        return node.call("nn.space_to_depth", value, block_size=size)
+    batch, channels, height, width = node.shape(value)
+    if size < 1 or height % size or width % size:
+        node.fail(f"{height}x{width} elements do not divide into blocks of {size}x{size}")
+    blocks = (batch, channels, height // size, size, width // size, size)
+    turned = node.transpose(node.reshape(value, blocks), (0, 1, 3, 5, 2, 4))
+    return node.reshape(turned, (batch, channels * size * size, height // size, width // size))
 
 
 # ---------------------------------------------------------------- repeated elements
@@ -299,9 +321,25 @@ def _pad(node: Node, pads: Sequence[int], axes: Sequence[int] | None, fill: Expr
     padded = [d + sum(w) for d, w in zip(node.shape(value), width, strict=True)]
     node.check_size(padded, node.dtype(value))
     mode = node.text("mode", "constant")
+    if mode == "wrap":
+        return _wrapped(node, value, width)
     if mode not in ("constant", "reflect", "edge"):
-        node.unsupported(f"its mode {mode!r} is not supported; constant, reflect and edge are")
+        node.unsupported(
+            f"its mode {mode!r} is not supported; constant, reflect, edge and wrap are"
+        )
     return node.call("nn.pad", value, fill, pad_width=width, pad_mode=mode)
+
+
+def _wrapped(node: Node, value: Expr, widths: Sequence[tuple[int, int]]) -> Expr:
+    """`value` continued as if it were repeated without end."""
+    for axis, (before, after) in enumerate(widths):
+        size = node.shape(value)[axis]
+        if before or after:
+            if size == 0:
+                node.fail(f"axis {axis} is empty: there is nothing to repeat")
+            places = node.constant(np.arange(-before, size + after) % size, "int64")
+            value = node.call("take", value, places, axis=axis, mode="clip")
+    return value
 
 
 @onnx_operator("Pad")

@@ -1,0 +1,1 @@
+"""Relay as a back end of other software's interfaces: `relay.backend.onnx`."""
