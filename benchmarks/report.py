@@ -19,9 +19,10 @@ the outputs that ONNX Runtime gave when the model was exported, over the largest
 the RMS error is the same of root mean squares.
 
 Load is from the ONNX file to a session that can run, compilation included, in a fresh process; for
-relay first with an empty cache of compiled kernels and then with a filled one. The other engines
-run as they are by default, without a cache of models. Memory is the growth of the resident set over
-loading and the first run, at its peak, of a process that holds this engine alone.
+relay first with an empty cache of compiled kernels and then with a filled one, when LLVM is not
+loaded at all. The other engines run as they are by default, without a cache of models. Memory is
+the growth of the resident set over loading and the first run, at its peak, of a process that holds
+this engine alone.
 
 All is float32 unless said otherwise. Weights are random; larger batches and other lengths of
 sequences are exported anew from the same modules.

@@ -91,18 +91,18 @@ def cost_table(section: Section) -> str:
     """Seconds to load, for us also with a filled cache, and the peak of memory in MB."""
     names = present(section)
     header = ["model"]
-    for name in names:
-        cached = engines.runtime(name) == engines.OURSELVES
-        header.append(f"{TITLES[name]}: load" + " / cached" * cached)
-    header += [f"{TITLES[name]}: memory" for name in names]
+    for what in ("load", "memory"):
+        for name in names:
+            cached = engines.runtime(name) == engines.OURSELVES
+            header.append(f"{TITLES[name]}: {what}" + " / cached" * cached)
     rows = []
     for row in section.rows:
         cells = [row.title]
-        for name in names:
-            result = row.results[name]
-            cached = f" / {number(result['cached_load_s'])}" if "cached_load_s" in result else ""
-            cells.append(number(result.get("load_s")) + cached)
-        cells += [megabytes(row.results[name].get("memory_mb")) for name in names]
+        for key, show in (("load_s", number), ("memory_mb", megabytes)):
+            for name in names:
+                result = row.results[name]
+                cached = result.get(f"cached_{key}")
+                cells.append(show(result.get(key)) + (f" / {show(cached)}" if cached else ""))
         rows.append(cells)
     return markdown(header, rows)
 

@@ -1,17 +1,22 @@
-"""What every operator can do: ``python tools/operator_matrix.py [--markdown] [WORD ..]``.
+"""What operators can do: ``python tools/operator_matrix.py [--markdown] [--dtypes] [WORD ..]``.
 
 A row of the table is an operator (with words, one that has any of them in its name), a column a
 capability. What an operator lacks has a number, and below the table the reason for it. The exit
 status is 1 where a cell is empty: something is lacking and nothing says why. The documentation
 shows the same table.
+
+With ``--dtypes`` a column is a data type: how many calls with arguments of that type the tests
+derive from the records, or the reason for which the operator refuses it.
 """
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relay import dtypes
 from relay.ir.expr import Op
 from relay.ir.layout import FollowsLayout
 from relay.ir.op import Operator, Pattern
@@ -155,19 +160,51 @@ def table(words: Sequence[str] = ()) -> tuple[list[list[str]], Notes]:
     return [[name, *row(name, found, notes)] for name in operators(words)], notes
 
 
-def as_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def _plain(name: str, reason: str) -> str:
+    """The reason for a refusal without what is different for every operator and type."""
+    if "does not compute with" in reason:
+        return "it does not compute with small types"
+    if "does not work on" in reason:
+        return "it does not work on text"
+    short = reason.removeprefix(f"{name}: ").split("; convert it")[0]
+    return re.split(r",? (?:but )?found ", short)[0].replace(f"{name} ", "it ")
+
+
+def dtype_table(words: Sequence[str] = ()) -> tuple[list[list[str]], Notes]:
+    """For each operator its name, and by data type how many calls are tested, or why none is."""
+    exempt, notes = tested().exempt, Notes()
+    records = importlib.import_module("op.test_matrix").RECORDS
+    chosen = set(operators(words))
+    found = importlib.import_module("op.variants").derive([r for r in records if r.op in chosen])
+    rows: list[list[str]] = []
+    for name in operators(words):
+        row = [name]
+        for dtype in dtypes.NAMES:
+            count, why = found.tested.get((name, dtype)), found.refused.get((name, dtype))
+            if count is not None:
+                row.append(str(max(1, count)))
+            elif why is None and name not in exempt:
+                row.append("")
+            else:
+                row.append(notes.lacking(exempt[name] if why is None else _plain(name, why)))
+        rows.append(row)
+    return rows, notes
+
+
+def as_text(rows: Iterable[Sequence[str]], columns: Iterable[str] = COLUMNS) -> Iterator[str]:
     """The lines of the table, aligned."""
-    lines = [["operator", *COLUMNS], *rows]
+    lines = [["operator", *columns], *rows]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     for line in lines:
         cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         yield "  ".join(cells).rstrip()
 
 
-def as_markdown(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def as_markdown(rows: Iterable[Sequence[str]], columns: Iterable[str] = COLUMNS) -> Iterator[str]:
     """The lines of the table in Markdown."""
-    yield f"| operator | {' | '.join(COLUMNS)} |"
-    yield "|---" * (len(COLUMNS) + 1) + "|"
+    names = ["operator", *columns]
+    yield f"| {' | '.join(names)} |"
+    yield "|---" * len(names) + "|"
     for name, *cells in rows:
         yield f"| `{name}` | {' | '.join(cells)} |"
 
@@ -189,8 +226,12 @@ def page() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table; returns the exit status."""
-    rows, notes = table([a for a in arguments if a != "--markdown"])
-    print("\n".join(as_markdown(rows) if "--markdown" in arguments else as_text(rows)))
+    words = [a for a in arguments if not a.startswith("--")]
+    by_dtype = "--dtypes" in arguments
+    rows, notes = dtype_table(words) if by_dtype else table(words)
+    columns = dtypes.NAMES if by_dtype else COLUMNS
+    shape = as_markdown if "--markdown" in arguments else as_text
+    print("\n".join(shape(rows, columns)))
     for reason, number in notes.numbers.items():
         print(f"({number}) {reason}")
     empty = [line[0] for line in rows if not all(line)]

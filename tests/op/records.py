@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from op.record import In, Record
-from relay.ir.types import Any, TensorType, TupleType, Type
+from relay.ir.types import Any, SizeVar, TensorType, TupleType, Type
 
 #: Operators without a record, and why.
 EXEMPT: dict[str, str] = {}
@@ -21,6 +21,14 @@ def with_unknown_sizes(type_: Type) -> Type:
         return TupleType([with_unknown_sizes(f) for f in type_.fields])
     assert isinstance(type_, TensorType)
     return TensorType([Any()] * len(type_.shape), type_.dtype)
+
+
+def with_named_sizes(type_: Type) -> Type:
+    """`type_` with every dimension unknown but named, equal ones equally."""
+    if isinstance(type_, TupleType):
+        return TupleType([with_named_sizes(f) for f in type_.fields])
+    assert isinstance(type_, TensorType)
+    return TensorType([SizeVar(f"n{d}") for d in type_.concrete_shape], type_.dtype)
 
 
 def unary_records() -> Iterator[Record]:

@@ -44,6 +44,23 @@ RECORDS: list[Record] = [
         skip=_SIZES,
         note="axes",
     ),
+    Record(
+        "dyn.reshape",
+        (In((2, 6)), _numbers(3, 4)),
+        {"known": ("3", "?")},
+        skip=_SHAPED,
+        note="known",
+    ),
+    Record(
+        "dyn.arange",
+        (
+            In(values=1, dtype="int64"),
+            In(values=8, dtype="int64"),
+            In(values=3, dtype="int64"),
+        ),
+        {"dtype": "int64"},
+        skip=_RANK,
+    ),
     Record("dyn.nn.pad", (In((2, 3)), In((2, 2), "int32", 0, 2), In()), skip=_RANK),
     Record(
         "dyn.nn.upsampling",

@@ -54,6 +54,11 @@ def coupling_records() -> Iterator[Record]:
                 "ml.couple_probabilities", (pairs,), note=f"{classes}-{dtype}", tolerance=1e-4,
                 skip={"infer_any": "the number of pairs says how many classes there are"},
             )  # fmt: skip
+    unknown = In(values=[[0.2, NAN, 0.7], [0.5, 0.6, 0.7]])
+    yield Record(
+        "ml.couple_probabilities", (unknown,), note="missing", tolerance=1e-4,
+        skip={"infer_any": "the number of pairs says how many classes there are"},
+    )  # fmt: skip
 
 
 def text_records() -> Iterator[Record]:

@@ -57,6 +57,16 @@ def run(module: IRModule, *arguments: Any) -> Any:
     return first
 
 
+def test_boxes() -> None:
+    module = program("list.box(%xs)")
+    for kind in ("debug", "vm"):
+        found = create_executor(kind, module).evaluate()(listed(A, B))
+        for array in (A, B):
+            flat, shape = found.fields[0]
+            np.testing.assert_array_equal(flat.numpy().reshape(shape.numpy()), array)
+            found = found.fields[1]
+
+
 def test_all_are_here() -> None:
     assert {n for n in list_names() if n.startswith("list.")} == EXEMPT.keys()
 

@@ -32,7 +32,7 @@ from relay.ir.expr import Expr, Function, Op, Tuple, TupleGetItem, const
 from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.parser import parse
-from relay.ir.types import TensorType, TupleType, flatten_tensor_types
+from relay.ir.types import SizeVar, TensorType, TupleType, flatten_tensor_types
 from relay.op import list_names
 from relay.target import Target
 from relay.testing import evaluate_operator
@@ -125,6 +125,19 @@ def test_infer_any(record: Record) -> None:
         assert len(type_.shape) == array.ndim
         for dim, size in zip(type_.shape, array.shape, strict=True):
             assert not isinstance(dim, int) or dim == size
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=str)
+def test_infer_names(record: Record) -> None:
+    """Sizes that have names: where a result has such a name, it has that size."""
+    unless_skipped(record, "infer_any")
+    call, _ = record.call()
+    assert isinstance(call.attrs, Operator)
+    types = [records.with_named_sizes(a.checked_type) for a in call.args]
+    declared = flatten_tensor_types(call.attrs.call_type(types))
+    for type_, array in zip(declared, expected_of(record), strict=True):
+        for dim, size in zip(type_.shape, array.shape, strict=True):
+            assert not isinstance(dim, SizeVar) or dim.name == f"n{size}"
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=str)

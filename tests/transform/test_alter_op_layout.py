@@ -140,13 +140,22 @@ def test_compiled(body):
     "body",
     [
         conv(X, groups=8),
+        conv(X, outputs=32, groups=16),
         line(X, 16),
         line(X, 1, strides=2, groups=16),
         conv(X, outputs=3),
         make("nn.conv2d", X, weights(3, 3, 6, 8), data_layout="NHWC", kernel_layout="HWIO"),
         chain(X, "nn.relu", "nn.softmax"),
     ],
-    ids=["narrow-groups", "line", "line-depthwise", "few-outputs", "nhwc", "no-convolution"],
+    ids=[
+        "narrow-groups",
+        "multiplier",
+        "line",
+        "line-depthwise",
+        "few-outputs",
+        "nhwc",
+        "no-convolution",
+    ],
 )
 def test_left_alone(body):
     assert run_pass(ALTER, body) is body

@@ -1,5 +1,7 @@
 """Random nodes that move elements: shapes, slices, indices, and sizes that are computed."""
 
+from typing import Any
+
 import numpy as np
 
 from fuzzing.building import FLOATS, Builder, Skip, Value
@@ -134,7 +136,7 @@ def reshaping(b: Builder) -> None:
 def sizes_as_numbers(b: Builder) -> None:
     """Sizes that take part in the computation."""
     value = b.pick(ANY)
-    attributes: dict[str, object] = {}
+    attributes: dict[str, Any] = {}
     if b.opset >= 15 and value.rank and b.chance(0.4):
         attributes = {"start": b.axis(value.rank)} | (
             {"end": b.axis(value.rank)} if b.chance(0.4) else {}
@@ -151,7 +153,8 @@ def transposition(b: Builder) -> None:
     """Axes in another order."""
     value = b.pick(ANY)
     order = b.rng.sample(range(value.rank), value.rank)
-    b.emit("Transpose", [value], **({"perm": order} if b.chance(0.85) and order else {}))
+    attributes: dict[str, Any] = {"perm": order} if b.chance(0.85) and order else {}
+    b.emit("Transpose", [value], **attributes)
 
 
 def ones(b: Builder) -> None:
@@ -183,7 +186,8 @@ def flattening(b: Builder) -> None:
     """A matrix of it."""
     value = b.pick(ANY)
     axis = b.rng.randint(-value.rank, value.rank)
-    b.emit("Flatten", [value], **({"axis": axis} if b.chance(0.8) else {}))
+    attributes: dict[str, Any] = {"axis": axis} if b.chance(0.8) else {}
+    b.emit("Flatten", [value], **attributes)
 
 
 def gathering(b: Builder) -> None:
@@ -214,7 +218,7 @@ def gathering(b: Builder) -> None:
 def scattering(b: Builder) -> None:
     """Elements put where indices say."""
     value = b.pick(("float32", "int64", "float64"), lambda v: v.rank > 0 and v.array.size > 0)
-    attributes: dict[str, object] = {}
+    attributes: dict[str, Any] = {}
     if b.opset >= 16 and b.chance(0.5):
         kinds = ("add", "mul", "max", "min") if b.opset >= 18 else ("add", "mul")
         attributes["reduction"] = b.rng.choice(kinds)

@@ -1,5 +1,7 @@
 """Random nodes of neural networks: convolution, pooling, normalisation, recurrence, resizing."""
 
+from typing import Any
+
 import numpy as np
 
 from fuzzing.building import FLOATS, Builder, Skip, Value
@@ -20,11 +22,11 @@ def _image(b: Builder, least: int = 3) -> Value:
     return b.pick(dtypes, fits)
 
 
-def _windows(b: Builder, value: Value, dilated: bool = True) -> dict[str, object]:
+def _windows(b: Builder, value: Value, dilated: bool = True) -> dict[str, Any]:
     """Attributes of windows that move over `value`."""
     spatial = value.rank - 2
     kernel = [b.rng.randint(1, 4) for _ in range(spatial)]
-    found: dict[str, object] = {"kernel_shape": kernel}
+    found: dict[str, Any] = {"kernel_shape": kernel}
     if b.chance(0.5):
         found["strides"] = [b.rng.randint(1, 3) for _ in range(spatial)]
     if dilated and b.chance(0.3):
@@ -34,6 +36,16 @@ def _windows(b: Builder, value: Value, dilated: bool = True) -> dict[str, object
     elif b.chance(0.5):
         found["pads"] = [b.rng.randint(0, max(0, k - 1)) for k in kernel * 2]
     return found
+
+
+def _room(value: Value, attributes: dict[str, Any]) -> list[int]:
+    """How much longer the padded axes of `value` are than the windows that move over them."""
+    sizes = np.array(value.shape[2:])
+    kernel = np.array(attributes["kernel_shape"])
+    reach = (kernel - 1) * np.array(attributes.get("dilations", [1] * len(sizes))) + 1
+    pads = np.array(attributes.get("pads", [0] * 2 * len(sizes))).reshape(2, -1).sum(0)
+    room: list[int] = (sizes + pads - reach).tolist()
+    return room
 
 
 def convolution(b: Builder) -> None:
@@ -67,6 +79,10 @@ def transposed_convolution(b: Builder) -> None:
     assert isinstance(strides, list)
     if b.chance(0.3):
         attributes["output_padding"] = [b.rng.randint(0, s - 1) for s in strides]
+    if "SAME" in attributes.get("auto_pad", "") and any(
+        k < s for k, s in zip(kernel, strides, strict=True)
+    ):
+        raise Skip("onnxruntime leaves out what no window reaches")
     weight = b.source((channels, made, *kernel), value.dtype, -1.0, 1.0)
     bias = [b.source((made * group,), value.dtype)] if b.chance(0.5) else []
     b.emit("ConvTranspose", [value, weight, *bias], group=group, **attributes)
@@ -87,7 +103,10 @@ def pooling(b: Builder) -> None:
         value = b.bounded(value, 0.1, 1e9)
         attributes["p"] = b.rng.choice((1, 2, 3))
     outputs = 2 if op_type == "MaxPool" and value.exact and b.chance(0.2) else 1
-    b.emit(op_type, [value], outputs, **attributes)
+    if attributes.get("auto_pad", "VALID") == "VALID" and min(_room(value, attributes)) < 0:
+        raise Skip("the window is larger than the image")
+    if not b.emit(op_type, [value], outputs, **attributes)[0].array.size:
+        raise Skip("the window is larger than the image")
 
 
 def global_pooling(b: Builder) -> None:
@@ -107,7 +126,7 @@ def normalization(b: Builder) -> None:
     def vector(size: int, low: float = -1.0) -> Value:
         return b.source((size,), value.dtype, low, 2.0)
 
-    epsilon = {"epsilon": b.rng.choice((1e-5, 1e-3, 0.1))} if b.chance(0.6) else {}
+    epsilon: dict[str, Any] = {"epsilon": b.rng.choice((1e-5, 1e-3, 0.1))} if b.chance(0.6) else {}
     if op_type in ("InstanceNormalization", "MeanVarianceNormalization"):
         if np.prod(value.shape[2:]) < 3:
             raise Skip("hardly a variance")
@@ -155,7 +174,7 @@ def resizing(b: Builder) -> None:
     mode = b.rng.choice(("nearest", "linear", "linear", "cubic"))
     names = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
     names += ["half_pixel_symmetric"] if b.opset >= 19 else []
-    attributes: dict[str, object] = {
+    attributes: dict[str, Any] = {
         "mode": mode,
         "coordinate_transformation_mode": b.rng.choice(names),
     }
@@ -176,7 +195,9 @@ def resizing(b: Builder) -> None:
     else:
         sizes = [b.rng.randint(1, 9) if c else d for c, d in zip(changed, value.shape, strict=True)]
         arguments = [value, None, None, b.integers(*sizes)]
-    b.emit("Resize", arguments, **attributes)
+    (made,) = b.emit("Resize", arguments, **attributes)
+    if not made.array.size:
+        raise Skip("nothing is left")
 
 
 def recurrence(b: Builder) -> None:
@@ -201,7 +222,7 @@ def recurrence(b: Builder) -> None:
     for place in range(2, len(optional)):
         if b.chance(0.4):
             optional[place] = b.weight(b.array((ways, batch, hidden), "float32"))
-    attributes: dict[str, object] = {"hidden_size": hidden, "direction": direction}
+    attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
     if op_type == "GRU" and b.chance(0.5):
         attributes["linear_before_reset"] = 1
     while optional and optional[-1] is None:

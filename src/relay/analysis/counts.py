@@ -60,7 +60,7 @@ def _convolution(call: Call) -> int:
         weight = TensorType(call.attrs.plain_shape(weight)).concrete_shape
     layout: str = getattr(call.attrs, "kernel_layout")  # noqa: B009 - of any convolution
     channels = math.prod(s for s, a in zip(weight, _letters(layout), strict=True) if a == "O")
-    return math.prod(_shape(call)) * math.prod(weight) // channels
+    return math.prod(_shape(call)) * math.prod(weight) // max(1, channels)
 
 
 def _transposed_convolution(call: Call) -> int:

@@ -59,6 +59,9 @@ def outward(value: Any, type_: TypeProto) -> Any:
     """What a program gave for an output of `type_`, as Python has it; tensors as NumPy arrays."""
     if isinstance(value, NDArray):
         return value.typed()
+    if isinstance(value, tuple) and type_.WhichOneof("value") == "tensor_type":
+        flat, shape = value
+        return flat.typed().reshape(shape.numpy())
     if isinstance(value, tuple):
         keys, values = (outward(part, TypeProto()).tolist() for part in value)
         return dict(zip(keys, values, strict=True))
@@ -67,7 +70,9 @@ def outward(value: Any, type_: TypeProto) -> Any:
     if value.constructor.name_hint in ("Some", "None"):
         if not value.fields:
             return None
-        return outward(value.fields[0], type_.optional_type.elem_type)
+        # What a loop may have set need not be optional behind it.
+        optional = type_.HasField("optional_type")
+        return outward(value.fields[0], type_.optional_type.elem_type if optional else type_)
     found = []
     rest: Any = value
     while rest.fields:

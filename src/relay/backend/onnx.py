@@ -8,7 +8,7 @@ through this module (``onnx.backend.test.BackendTest``).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TypeProto, ValueInfoProto, helper
@@ -23,6 +23,8 @@ from relay.ir.types import Dim
 from relay.support.errors import InputError
 
 _Shape: TypeAlias = tuple[Dim, ...] | None
+#: For so many shapes a model of inputs of unknown rank stays compiled.
+_KEPT: Final = 8
 
 
 class Prepared(BackendRep):
@@ -48,6 +50,8 @@ class Prepared(BackendRep):
             given = dict(zip(self._open, shapes, strict=True))
             module, parameters = from_onnx(self._model, shape=given)
             found = VirtualMachine(compile_program(module, params=parameters))
+            while len(self._machines) >= _KEPT:
+                del self._machines[next(iter(self._machines))]
             self._machines[shapes] = found
         return found
 

@@ -31,5 +31,7 @@ def command(model: Path) -> int:
     table = Table("operator (opset)", "nodes", "what is wrong")
     for problem in report.problems:
         table.add_row(problem.operator, problem.where, problem.reason)
-    Console().print(table)
+    console = Console()
+    console.width = console.width if console.is_terminal else 160
+    console.print(table)
     return _LACKING

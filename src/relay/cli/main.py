@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "profile": "Measure where the time of a model goes, kernel by kernel.",
     "show": "Print what becomes of a model: graph, loops, schedule, LLVM IR, assembly.",
     "check": "Say which nodes of a model cannot be imported, without running it.",
+    "compare": "Find the first node of a model whose value differs from another engine's.",
     "compile": "Compile a model into one file that runs without compiling.",
 }
 """Name -> what it does. The module of the same name is loaded when the command is used."""

@@ -60,7 +60,7 @@ from relay.ir.types import TensorType, TupleType, Type, flatten_tensor_types
 from relay.op.debugging import Debug
 from relay.op.lists import LIST, ListOperator
 from relay.runtime.ndarray import NDArray
-from relay.support.errors import InternalError, RelayError
+from relay.support.errors import InputError, InternalError, RelayError
 
 __all__ = [
     "Argument",
@@ -319,7 +319,7 @@ def apply_operator(declaration: object, arguments: Sequence[Value]) -> Value:
     types = [type_of(a) for a in arguments]
     if declaration.reads_stored:
         return _apply_to_stored(declaration, arguments, types)
-    result = declaration.reference(*(to_numpy(a) for a in arguments))
+    result = _referenced(declaration, [to_numpy(a) for a in arguments], types)
     narrow = any(v in _NOT_NATIVE for v in attributes(declaration).values() if type(v) is str)
     narrow = narrow or any(
         not dtypes.is_native(t.dtype) for type_ in types for t in flatten_tensor_types(type_)
@@ -369,7 +369,17 @@ def _apply_to_stored(
     declared = declaration.call_type(types)
     assert isinstance(declared, TensorType)
     stored = [a.numpy() for a in arguments if isinstance(a, NDArray)]
-    return NDArray(np.asarray(declaration.reference(*stored)), declared.dtype)
+    return NDArray(np.asarray(_referenced(declaration, stored, types)), declared.dtype)
+
+
+def _referenced(declaration: Operator, arrays: Sequence[Any], types: Sequence[Type]) -> Any:
+    """The result of the reference; sizes unknown before may turn out not to fit each other."""
+    try:
+        return declaration.reference(*arrays)
+    except (ValueError, IndexError, MemoryError) as error:
+        given = ", ".join(map(str, types)) or "nothing"
+        reason = str(error) or "there is not enough memory"
+        raise InputError(f"{declaration.name} of {given}: {reason}") from error
 
 
 class Interpreter:

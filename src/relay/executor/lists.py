@@ -42,6 +42,9 @@ def apply_to_lists(
     def outward(value: Any) -> Any:
         if id(value) in tensors:
             return tensors[id(value)][0]
+        if isinstance(value, tuple) and isinstance(value[0], np.ndarray):
+            flat, shape = value  # a tensor in a box: its elements and its shape
+            return (made(flat, operator.made_dtype(given)), made(shape, "int64"))
         if isinstance(value, np.ndarray):
             return made(value, operator.made_dtype(given))
         return value

@@ -154,7 +154,7 @@ class Layout:
                     f"found the shape {tuple(shape)}"
                 )
         sizes = {a.letter: s for a, s in zip(self.axes, shape, strict=True) if not a.factor}
-        return {c: s if isinstance(s, Any) else s * self.block(c) for c, s in sizes.items()}
+        return {c: _scaled(s, self.block(c)) for c, s in sizes.items()}
 
     def shape(self, extents: Mapping[str, Dim]) -> tuple[Dim, ...]:
         """The shape in this layout of a tensor whose primal axes have the sizes `extents`.
@@ -171,9 +171,18 @@ class Layout:
                 )
             if axis.factor:
                 shape.append(axis.factor)
+            elif isinstance(size, Any):
+                shape.append(_scaled(size, block))
             else:
-                shape.append(size if isinstance(size, Any) else size // block)
+                shape.append(size // block)
         return tuple(shape)
+
+
+def _scaled(size: Dim, factor: int) -> Dim:
+    """`size` times `factor`; of a size that is not known, nothing is known unless it stays."""
+    if isinstance(size, Any):
+        return size if factor == 1 else Any()
+    return size * factor
 
 
 @dataclass(frozen=True)

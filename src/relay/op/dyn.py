@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from relay import dtypes
 from relay.ir import types
 from relay.ir.expr import Call, Constant, Expr, const
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
@@ -76,7 +77,10 @@ class DynamicOperator(Operator):
 
     def reference(self, *arrays: Array) -> Array | tuple[Array, ...]:
         late, data = self.split_inputs(arrays)
-        result: Array | tuple[Array, ...] = self.static(late).reference(*data)
+        static = self.static(late)
+        # It refuses, in words, attributes that do not fit the data.
+        static.call_type([TensorType(a.shape, dtypes.from_numpy(a.dtype)) for a in data])
+        result: Array | tuple[Array, ...] = static.reference(*data)
         return result
 
 
@@ -106,19 +110,41 @@ def _unknown(rank: int) -> list[Dim]:
     return [types.Any() for _ in range(rank)]
 
 
+def known_sizes(name: str, known: Sequence[str], rank: int) -> list[Dim]:
+    """What `known` says of the sizes of a result: a number, a name, or ``?`` for each."""
+    if known and len(known) != rank:
+        raise TypeInferenceError(
+            f"{name}: known must say something of each of {rank} sizes, found {list(known)}"
+        )
+    found: list[Dim] = [
+        int(size)
+        if size.isdecimal()
+        else types.SizeVar(size)
+        if size.isidentifier()
+        else types.Any()
+        for size in known
+    ]
+    return found or _unknown(rank)
+
+
 @operator("dyn.reshape", inputs=("data", "newshape"), pattern=Pattern.INJECTIVE, level=3)
 class DynReshape(DynamicOperator):
-    """`reshape` to the sizes in the vector `newshape`."""
+    """`reshape` to the sizes in the vector `newshape`.
+
+    `known` is what is known of the result's sizes before: a number, a name or ``?`` for each.
+    """
 
     takes_small = True
     late = ("newshape",)
     missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
 
     allowzero: bool = False
+    known: tuple[str, ...] = ()
 
     def infer(self, data: Type, newshape: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        return TensorType(_unknown(_count(self.name, "newshape", newshape)), tensor.dtype)
+        rank = _count(self.name, "newshape", newshape)
+        return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return Reshape(_ints(values["newshape"]), self.allowzero)
@@ -129,16 +155,18 @@ class DynReshape(DynamicOperator):
 
 @operator("dyn.broadcast_to", inputs=("data", "shape"), pattern=Pattern.BROADCAST, level=4)
 class DynBroadcastTo(DynamicOperator):
-    """`broadcast_to` the sizes in the vector `shape`."""
+    """`broadcast_to` the sizes in the vector `shape`, in which `known` is as in `dyn.reshape`."""
 
     takes_small = True
     late = ("shape",)
 
     dtype: str = ""
+    known: tuple[str, ...] = ()
 
     def infer(self, data: Type, shape: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        return TensorType(_unknown(_count(self.name, "shape", shape)), tensor.dtype)
+        rank = _count(self.name, "shape", shape)
+        return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return BroadcastTo(_ints(values["shape"]), self.dtype)
@@ -146,12 +174,13 @@ class DynBroadcastTo(DynamicOperator):
 
 @operator("dyn.full", inputs=("fill_value", "shape"), pattern=Pattern.ELEMWISE, level=3)
 class DynFull(DynamicOperator):
-    """`full` of the sizes in the vector `shape`."""
+    """`full` of the sizes in the vector `shape`, of which `known` says what `dyn.reshape` says."""
 
     takes_small = True
     late = ("shape",)
 
     dtype: str = ""
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         put_dtype(self)
@@ -160,7 +189,8 @@ class DynFull(DynamicOperator):
         value = expect_tensor(self.name, "fill_value", fill_value)
         if value.shape:
             raise TypeInferenceError(f"{self.name}: fill_value must be a scalar, found {value}")
-        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype or value.dtype)
+        rank = _count(self.name, "shape", shape)
+        return TensorType(known_sizes(self.name, self.known, rank), self.dtype or value.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return Full(_ints(values["shape"]), self.dtype)
@@ -205,15 +235,17 @@ class DynOnes(DynamicConstant):
 
 @operator("dyn.tile", inputs=("data", "reps"), pattern=Pattern.INJECTIVE, level=3)
 class DynTile(DynamicOperator):
-    """`tile` by the counts in the vector `reps`."""
+    """`tile` by the counts in the vector `reps`; `known` says what `dyn.reshape` says."""
 
     takes_small = True
     late = ("reps",)
 
+    known: tuple[str, ...] = ()
+
     def infer(self, data: Type, reps: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         rank = max(len(tensor.shape), _count(self.name, "reps", reps))
-        return TensorType(_unknown(rank), tensor.dtype)
+        return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return Tile(_ints(values["reps"]))
@@ -324,13 +356,17 @@ class DynOneHot(DynamicOperator):
     level=4,
 )
 class DynStridedSlice(DynamicOperator):
-    """`strided_slice` with the positions in the vectors `begin`, `end` and `strides`."""
+    """`strided_slice` with the positions in the vectors `begin`, `end` and `strides`.
+
+    `known` is what is known of the sizes of the axes that are cut, as `dyn.reshape` has it.
+    """
 
     takes_small = True
     late = ("begin", "end", "strides")
 
     slice_mode: str = "end"
     axes: tuple[int, ...] | None = None
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         put_ints(self, "axes")
@@ -348,8 +384,8 @@ class DynStridedSlice(DynamicOperator):
                 f"rank of {tensor}; found {counts[0]}, {counts[1]}, {counts[2]} and {len(axes)}"
             )
         shape = list(tensor.shape)
-        for axis in axes:
-            shape[normalize_axis(self.name, axis, len(shape))] = types.Any()
+        for axis, size in zip(axes, known_sizes(self.name, self.known, len(axes)), strict=True):
+            shape[normalize_axis(self.name, axis, len(shape))] = size
         return TensorType(shape, tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
@@ -478,6 +514,7 @@ __all__ = [
     "expand_dims",
     "full",
     "function_or_late",
+    "known_sizes",
     "one_hot",
     "ones",
     "pad",

@@ -6,9 +6,10 @@ from typing import ClassVar
 from relay.ir import types
 from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.dyn import UNKNOWN, DynamicOperator
+from relay.op.dyn import UNKNOWN, DynamicOperator, known_sizes
 from relay.op.nn.volumes import Upsampling3D
-from relay.op.shapes import expect_kind
+from relay.op.shapes import expect_kind, put_dtype
+from relay.op.tensor.init import Arange
 from relay.op.tensor.sparse import SparseToDense
 from relay.support.errors import TypeInferenceError
 
@@ -79,3 +80,34 @@ class DynUpsampling3D(DynamicOperator):
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return self._with(*(float(values[n].reshape(())) for n in self.late))
+
+
+@operator("dyn.arange", inputs=("start", "stop", "step"), pattern=Pattern.OPAQUE, level=3)
+class DynArange(DynamicOperator):
+    """`arange` with the numbers `start`, `stop` and `step`.
+
+    `known` is what is known of the number of elements before: a number, a name or ``?``.
+    """
+
+    late = ("start", "stop", "step")
+    piecewise_constant = True
+    missing: ClassVar[dict[str, str]] = {"compute": UNKNOWN}
+
+    dtype: str = "float32"
+    known: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        put_dtype(self)
+
+    def infer(self, start: Type, stop: Type, step: Type) -> Type:
+        for name, type_ in zip(self.late, (start, stop, step), strict=True):
+            found = expect_kind(self.name, name, type_, "number")
+            if found.shape not in ((), (1,)):
+                raise TypeInferenceError(f"{self.name}: {name} must be one number, found {found}")
+        return TensorType(known_sizes(self.name, self.known, 1), self.dtype)
+
+    def static(self, values: Mapping[str, Array]) -> Operator:
+        start, stop, step = (values[n].reshape(()).item() for n in self.late)
+        if step == 0:
+            raise TypeInferenceError(f"{self.name}: its step is 0")
+        return Arange(start, stop, step, self.dtype)

@@ -39,7 +39,7 @@ class Determinant(Operator):
         return TensorType(tensor.shape[:-2], tensor.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
-        *outer, size, _ = data.shape
+        *outer, size, _ = data.static_shape
         count = math.prod(outer)
         flat = te.compute(
             (count, size, size),
@@ -50,7 +50,7 @@ class Determinant(Operator):
 
         def write(w: te.Writer, inputs: te.Given, outputs: te.Given) -> None:
             (source,), (target,) = inputs, outputs
-            with w.loop(source.shape[0], "matrix", kind="parallel") as b:
+            with w.loop(source.static_shape[0], "matrix", kind="parallel") as b:
                 _eliminate(w, source, target, b)
 
         (found,) = te.ordered((flat,), (result,), write)
@@ -62,7 +62,7 @@ class Determinant(Operator):
 
 def _eliminate(w: te.Writer, source: te.Tensor, target: te.Tensor, b: te.Expr) -> None:
     """The product of the pivots of matrix `b`, its sign changing with every exchange of rows."""
-    size, dtype = source.shape[1], source.dtype
+    size, dtype = source.static_shape[1], source.dtype
     matrix = w.private(dtype, (size, size), "matrix")
     number = w.private(dtype, (1,), "number")
     pivot = w.private("int64", (1,), "pivot")

@@ -20,6 +20,7 @@ from relay.ir.types import (
     Dim,
     GlobalTypeVar,
     TensorType,
+    TupleType,
     Type,
     TypeCall,
     compatible,
@@ -93,6 +94,22 @@ class ListLength(ListOperator):
 
     def made_dtype(self, given: Sequence[str]) -> str:
         return "int64"
+
+
+@operator("list.box", inputs=("values",), pattern=Pattern.OPAQUE, level=10)
+class ListBox(ListOperator):
+    """The list `values` of tensors, each as a tuple of its elements as a vector and of its shape.
+
+    Lists of tensors of different ranks have one type then.
+    """
+
+    def infer(self, values: Type) -> Type:
+        tensor = _expect_tensors(self.name, values)
+        parts = [TensorType((Any(),), dtype) for dtype in (tensor.dtype, "int64")]
+        return list_of(TupleType(parts))
+
+    def reference(self, values: list[AnyValue]) -> list[AnyValue]:
+        return [(v.reshape(-1), np.asarray(v.shape, np.int64)) for v in values]
 
 
 @operator("list.at", inputs=("values", "position"), pattern=Pattern.OPAQUE, level=10)
@@ -302,6 +319,7 @@ class ListUnstack(ListOperator):
 
 
 length = function(ListLength)
+box = function(ListBox)
 at = function(ListAt, own_dtype=("position",))
 insert = function(ListInsert, own_dtype=("value", "position"))
 erase = function(ListErase, own_dtype=("position",))
@@ -313,6 +331,7 @@ unstack = function(ListUnstack)
 __all__ = [
     "LIST",
     "ListAt",
+    "ListBox",
     "ListConcatenate",
     "ListErase",
     "ListInsert",
@@ -322,6 +341,7 @@ __all__ = [
     "ListStack",
     "ListUnstack",
     "at",
+    "box",
     "concatenate",
     "erase",
     "expect_list",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from relay import dtypes, te
 from relay.ir.expr import Constant
 from relay.ir.op import Operator, expect_tensor
-from relay.ir.types import Any, Dim, TensorType, TupleType, Type
+from relay.ir.types import Any, Dim, SizeVar, TensorType, TupleType, Type
 from relay.support.errors import TypeInferenceError
 
 Ints: TypeAlias = int | Sequence[int] | npt.NDArray[np.generic] | Constant
@@ -51,6 +51,14 @@ def reference_dtype(dtype: str) -> np.dtype[np.generic]:
     return dtypes.value_dtype(dtype)
 
 
+def fits(value: float, dtype: str) -> bool:
+    """Whether `dtype` has `value`, rounded to an integer where it has only those."""
+    if dtypes.is_float(dtype):
+        return True
+    low, high = dtypes.integer_range(dtype)
+    return math.isfinite(value) and low <= math.trunc(value) <= high
+
+
 def normalize_axis(operator_name: str, axis: int, rank: int) -> int:
     """`axis` counted from the front; raises `TypeInferenceError` when it is out of range."""
     if not -rank <= axis < rank:
@@ -80,14 +88,15 @@ def normalize_axes(
 def broadcast_dim(a: Dim, b: Dim) -> Dim | None:
     """The dimension that `a` and `b` broadcast to, or None where they do not.
 
-    1 yields to the other; an unknown size yields to a known one other than 1.
+    1 yields to the other; an unknown size yields to a known one other than 1. Of two different
+    unknown sizes either may be 1.
     """
     if a == 1:
         return b
     if b == 1 or a == b:
         return a
     if isinstance(a, Any):
-        return b
+        return Any() if isinstance(b, Any) else b
     return a if isinstance(b, Any) else None
 
 
@@ -187,9 +196,9 @@ def size_of(shape: Sequence[Dim]) -> Dim:
 
 
 def unify_dim(operator_name: str, a: Dim, b: Dim, what: str) -> Dim:
-    """The common size of two dimensions that must be equal; the known one where one is `Any`."""
+    """The common size of two dimensions that must be equal: a number, else a name, else `Any`."""
     if isinstance(a, Any):
-        return b
+        return b if isinstance(b, int | SizeVar) else a
     if not isinstance(b, Any) and a != b:
         raise TypeInferenceError(f"{operator_name}: {what} must be equal, found {a} and {b}")
     return a

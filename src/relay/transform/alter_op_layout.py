@@ -43,7 +43,7 @@ class AlterOpLayout(FunctionPass):
     Contract: an ``nn.conv2d`` in NCHW of static shape becomes ``nn.contrib_conv2d_NCHWc`` or
     ``nn.contrib_depthwise_conv2d_NCHWc``, unless its output channels have no divisor from 4 to
     `vector_lanes`, or it has groups of outputs that give blocks of less than half of
-    `vector_lanes`. An ``nn.conv3d`` in NCDHW takes blocks by the same rules; so does an
+    `vector_lanes`, or several outputs for each input channel of its own group. An ``nn.conv3d`` in NCDHW takes blocks by the same rules; so does an
     ``nn.conv1d`` in NCW that is not depthwise and has strides or groups, for else the positions
     are vectors already. The operators around follow as far as they can;
     ``layout_transform`` stands at the borders and at the weights, where `FoldConstant` takes it
@@ -121,6 +121,8 @@ class AlterOpLayout(FunctionPass):
         if depthwise:
             block = at_hand or channel_block(inputs, lanes)
             return None if block < SMALLEST_BLOCK else (block, block, True)
+        if per_group == 1 and groups > 1:  # several outputs of one channel fit no block of it
+            return None
         out_block = channel_block(outputs // groups, lanes)
         in_block = channel_block(per_group, lanes)
         if at_hand is not None and per_group % at_hand == 0:

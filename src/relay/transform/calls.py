@@ -1,5 +1,6 @@
 """Short ways to recognise and to build operator calls; what rewrite rules are written with."""
 
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -11,6 +12,11 @@ from relay.ir.types import TensorType
 from relay.op.gradients import make as make
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import RelayError
+
+
+def in_shape(value: Expr, shape: Sequence[int]) -> Call:
+    """The elements of `value` in `shape`, whose sizes mean what they say: 0 is no element."""
+    return make("reshape", value, newshape=tuple(shape), allowzero=0 in shape)
 
 
 def declaration(call: Call) -> Operator:

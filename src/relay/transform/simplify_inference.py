@@ -9,7 +9,14 @@ from relay.ir.module import IRModule
 from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
 from relay.transform.base import FunctionPass, PassContext
-from relay.transform.calls import attribute, is_call_of, make, normalize_axis, operator_name
+from relay.transform.calls import (
+    attribute,
+    in_shape,
+    is_call_of,
+    make,
+    normalize_axis,
+    operator_name,
+)
 from relay.transform.calls import tensor_type as static_type
 
 
@@ -135,9 +142,9 @@ def expand_group_norm(call: Call) -> Expr:
     grouped = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
     # Everything but the batch and the axis that counts the groups.
     axes = tuple(i for i in range(1, rank + 1) if i != axis)
-    value: Expr = make("reshape", data, newshape=grouped)
+    value: Expr = in_shape(data, grouped)
     value = _standardize(value, axes, attribute(call, "epsilon"))
-    value = make("reshape", value, newshape=shape)
+    value = in_shape(value, shape)
     return _scale_and_center(call, value, axis, rank)
 
 

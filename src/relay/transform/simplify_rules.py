@@ -18,6 +18,7 @@ from relay.transform.calls import (
     attribute,
     constant,
     constant_array,
+    in_shape,
     is_call_of,
     make,
     operator_name,
@@ -52,7 +53,7 @@ def merge_views(call: Call) -> Expr | None:
         return None
     if inner.args[0].checked_type == found:
         return inner.args[0]
-    return make("reshape", inner.args[0], newshape=found.concrete_shape)
+    return in_shape(inner.args[0], found.concrete_shape)
 
 
 def permutation(call: Call) -> tuple[int, ...] | None:
@@ -92,7 +93,7 @@ def transpose_as_view(call: Call) -> Expr | None:
         return None
     if axes == tuple(range(len(axes))):
         return call.args[0]
-    return make("reshape", call.args[0], newshape=shape)
+    return in_shape(call.args[0], shape)
 
 
 def transposes_around_view(call: Call) -> Expr | None:
@@ -123,7 +124,7 @@ def transposes_around_view(call: Call) -> Expr | None:
     turned = inner.args[0]
     if order != tuple(range(len(order))):
         turned = make("transpose", turned, axes=order)
-    return make("reshape", turned, newshape=found.concrete_shape)
+    return in_shape(turned, found.concrete_shape)
 
 
 def merge_layout_transforms(call: Call) -> Expr | None:
@@ -167,7 +168,7 @@ def layout_as_view(call: Call) -> Expr | None:
         return None
     if data == found:
         return call.args[0]
-    return make("reshape", call.args[0], newshape=found.concrete_shape)
+    return in_shape(call.args[0], found.concrete_shape)
 
 
 def cast_round_trip(call: Call) -> Expr | None:

@@ -13,9 +13,9 @@ from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
     declaration,
+    in_shape,
     is_call_of,
     is_operator_call,
-    make,
     operator_name,
     tensor_type,
 )
@@ -89,7 +89,7 @@ def _below(call: Call, position: int) -> Expr | None:
             return None
         arguments.append(other)
     inner = Call(call.op, arguments, call.attrs, call.type_args, call.span)
-    return make("reshape", inner, newshape=whole.concrete_shape)
+    return in_shape(inner, whole.concrete_shape)
 
 
 def _reshaped(argument: Expr, whole: TensorType, source: TensorType) -> Expr | None:
@@ -124,7 +124,7 @@ def _below_rows(call: Call) -> Expr | None:
         return None
     attrs = with_attributes(declaration(call), axis=-1)
     inner = Call(call.op, (data, *call.args[1:]), attrs, call.type_args, call.span)
-    return make("reshape", inner, newshape=whole.concrete_shape)
+    return in_shape(inner, whole.concrete_shape)
 
 
 def view(expr: Expr, shape: Sequence[int]) -> Expr:
@@ -134,4 +134,4 @@ def view(expr: Expr, shape: Sequence[int]) -> Expr:
     type_ = tensor_type(expr)
     if type_ is not None and type_.shape == tuple(shape):
         return expr
-    return make("reshape", expr, newshape=tuple(shape))
+    return in_shape(expr, shape)

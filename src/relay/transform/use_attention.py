@@ -14,6 +14,7 @@ from relay.op.nn.attention import KEY_BLOCK, Attention
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import (
     attribute,
+    in_shape,
     is_call_of,
     make,
     tensor_type,
@@ -265,4 +266,4 @@ def _attention(product: Call, scores: _Scores, done: dict[Expr, Expr]) -> Expr:
 def _reshaped(expr: Expr, shape: tuple[int, ...]) -> Expr:
     found = tensor_type(expr)
     same = found is not None and found.concrete_shape == shape
-    return expr if same else make("reshape", expr, newshape=shape)
+    return expr if same else in_shape(expr, shape)

@@ -1,6 +1,7 @@
 """Branches, loops and scans, against ONNX Runtime, on the interpreter and the virtual machine."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from onnx import (
 
 import relay
 from relay.frontend.onnx import from_onnx
+from relay.ir.equal import assert_structural_equal
 from relay.ir.expr import Function, If, Let
 from relay.ir.visit import post_order
 from relay.support.errors import ImportModelError, UnsupportedError
@@ -125,6 +127,72 @@ def test_branches_of_other_ranks_are_refused_by_name() -> None:
     )
     with pytest.raises(UnsupportedError, match=r"output 0 \('y'\) is Tensor\[\(1, 3, 2\).* one"):
         from_onnx(made)
+
+
+@pytest.mark.parametrize("condition", [True, False])
+@pytest.mark.parametrize("other", [True, False])
+def test_what_follows_from_branches_of_other_ranks_belongs_to_both(
+    condition: bool, other: bool
+) -> None:
+    def unless(name: str, source: str, result: str) -> NodeProto:
+        then = [const("a", [0]), node("Unsqueeze", f"{source} a", f"{result}1")]
+        return node(
+            "If",
+            name,
+            result,
+            then_branch=graph(then, [], [info(f"{result}1")]),
+            else_branch=graph([node("Neg", source, f"{result}2")], [], [info(f"{result}2")]),
+        )
+
+    made = model(
+        graph(
+            [
+                unless("c", "x", "p"),
+                unless("d", "p", "q"),
+                node("Exp", "x", "e"),
+                node("Mul", "q e", "r"),
+                const("shape", [-1]),
+                node("Reshape", "r shape", "y"),
+                node("Add", "e e", "z"),
+            ],
+            [info("c", BOOL, []), info("d", BOOL, []), info("x", FLOAT, [3, 2])],
+            [info("y", FLOAT, [6]), info("z", FLOAT, [3, 2])],
+        )
+    )
+    module, _ = from_onnx(made)
+    assert str(module["main"].ret_type) == "(Tensor[(6), float32], Tensor[(3, 2), float32])"
+    assert str(module["main"]).count("exp(") == 1
+    c, d = np.array(condition), np.array(other)
+    y = (X if condition else -X) * (1 if other else -1) * np.exp(X)
+    check(made, [y.reshape(6), 2 * np.exp(X)], c=c, d=d, x=X)
+
+
+@pytest.mark.parametrize("conditions", [(a, b) for a in (True, False) for b in (True, False)])
+def test_divided_branches_in_branches(conditions: tuple[bool, bool]) -> None:
+    inner = node(
+        "If",
+        "d",
+        "p",
+        then_branch=graph([const("a", [0]), node("Unsqueeze", "x a", "p1")], [], [info("p1")]),
+        else_branch=graph([node("Neg", "x", "p2")], [], [info("p2")]),
+    )
+    outer = node(
+        "If",
+        "c",
+        "q",
+        then_branch=graph([inner], [], [info("p")]),
+        else_branch=graph([node("Exp", "x", "q2")], [], [info("q2")]),
+    )
+    made = model(
+        graph(
+            [outer, const("shape", [-1]), node("Reshape", "q shape", "y")],
+            [info("c", BOOL, []), info("d", BOOL, []), info("x", FLOAT, [3, 2])],
+            [info("y", FLOAT, [6])],
+        )
+    )
+    c, d = conditions
+    y = np.exp(X) if not c else X if d else -X
+    check(made, [y.reshape(6)], c=np.array(c), d=np.array(d), x=X)
 
 
 def test_a_known_condition_chooses_at_once() -> None:
@@ -489,3 +557,49 @@ def test_batched_scan_of_different_lengths() -> None:
     shapes = {"n": (2,), "h": (2, 3), "x": (2, 4, 3), "y": (2, 4, 3)}
     made = scanning(STEP, "n h x y", shapes, 8)
     check(made, n=np.array([2, 4]), h=random(2, 3), x=random(2, 4, 3), y=random(2, 4, 3))
+
+
+@pytest.mark.parametrize("kept", [["p"], ["q"], ["last"]])
+def test_outputs_that_nobody_reads_are_not_gathered(kept: list[str]) -> None:
+    made = scanning(STEP, "h x y", {"h": (3,), "x": (30, 3), "y": (30, 3)})
+    for output in [o for o in made.graph.output if o.name not in kept]:
+        made.graph.output.remove(output)
+    module, _ = from_onnx(made)
+    assert str(module["main"]).count("Cons(") == (kept != ["last"])
+    check(made, h=random(3), x=random(30, 3), y=random(30, 3))
+
+
+def broken(change: Any) -> ModelProto:
+    """A model with a loop, after `change` of its body."""
+    made = looping("m", "c", ON)
+    change(made.graph.node[-1], made.graph.node[-1].attribute[0].g)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda loop, _: loop.attribute.pop(), "lacks the attribute 'body'"),
+        (lambda _, body: body.output.pop(), "which do not go with its own"),
+        (lambda loop, _: loop.output.append("more"), "which do not go with its own"),
+        (lambda loop, _: loop.input.__setitem__(0, "x"), "expected one element of int64"),
+        (lambda _, body: body.node.pop(0), "nothing makes the value 'half'"),
+    ],
+)
+def test_damaged_loops(change: Any, message: str) -> None:
+    with pytest.raises(ImportModelError, match=message):
+        from_onnx(broken(change))
+
+
+def test_programs_with_loops_can_be_saved_printed_and_read(tmp_path: Path) -> None:
+    module, parameters = from_onnx(looping("m", "c", UNTIL))
+    again = relay.parse(module.astext())
+    again.attrs.update(module.attrs)
+    assert_structural_equal(again, module)
+    executable = relay.vm.compile(module, params=parameters)
+    executable.save(tmp_path / "loop.rlyvm")
+    loaded = relay.vm.load(tmp_path / "loop.rlyvm")
+    arguments = np.array(4), np.array(True), np.ones(2, "float32")
+    results = [relay.vm.VirtualMachine(e).invoke("main", *arguments) for e in (executable, loaded)]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())

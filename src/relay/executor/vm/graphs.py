@@ -27,7 +27,7 @@ from relay.runtime.executable import TensorSpec
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError, InternalError, RelayError, UnsupportedError
 from relay.target import Target
-from relay.transform.dynamic_to_static import DynamicToStatic
+from relay.transform.dynamic_to_static import LIKE, DynamicToStatic
 from relay.transform.infer_type import InferType
 from relay.transform.to_graph_normal_form import ToGraphNormalForm
 
@@ -125,7 +125,7 @@ class DynamicGraph:
         calls = [n for n in post_order(self.function) if isinstance(n, Call)]
         found = {late for call in calls for late in late_arguments(call)}
         self.late = tuple(k for k, p in enumerate(self.function.params) if p in found)
-        self.undecided = any(isinstance(call.attrs, DynamicOperator) for call in calls)
+        self.undecided = any(isinstance(call.attrs, (DynamicOperator, *LIKE)) for call in calls)
 
     @property
     def arity(self) -> tuple[int, int]:

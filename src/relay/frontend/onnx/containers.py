@@ -3,6 +3,9 @@
 An empty sequence of the model does not say of which rank its elements would be. Its elements have
 an *open* type until something is put in: `joined` takes any tensor type instead of it, and an
 expression of such a type, which can only be empty, becomes one of the wanted type by `coerced`.
+
+A sequence may have tensors of different ranks, for which there is no common type. Its elements are
+*boxed*: a tuple of a vector of the elements of a tensor, and of its shape.
 """
 
 import functools
@@ -10,11 +13,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.ir.adt import Constructor, TypeData
-from relay.ir.expr import Call, Expr, Function
+from relay.ir.expr import Call, Expr, Function, Tuple, Var
+from relay.ir.match import Clause, Match
 from relay.ir.module import IRModule
+from relay.ir.patterns import PatternConstructor, PatternVar
 from relay.ir.types import Any, Dim, GlobalTypeVar, SizeVar, TensorType, TupleType, Type, TypeCall
 from relay.ir.visit import annotations, post_order
-from relay.op.lists import LIST, ListOperator, list_of
+from relay.op.lists import LIST, ListBox, ListOperator, list_of
+from relay.op.tensor.reshape import Reshape
+from relay.op.tensor.sizes import ShapeOf
 from relay.support.source import Span
 
 OPTION: Final = GlobalTypeVar("Option")
@@ -25,6 +32,19 @@ OPEN: Final = (SizeVar("_open"),)
 def open_type(dtype: str) -> TensorType:
     """The type of the elements of a sequence without any, whose rank is not known."""
     return TensorType(OPEN, dtype)
+
+
+def boxed_type(dtype: str) -> TupleType:
+    """The type of tensors of any rank, as elements of a sequence."""
+    return TupleType([TensorType((Any(),), dtype), TensorType((Any(),), "int64")])
+
+
+def boxed_dtype(type_: Type) -> str | None:
+    """The data type of what is boxed in values of `type_`; None for other types."""
+    first = type_.fields[0] if isinstance(type_, TupleType) and len(type_.fields) == 2 else None
+    if isinstance(first, TensorType) and type_ == boxed_type(first.dtype):
+        return first.dtype
+    return None
 
 
 def option_of(content: Type) -> TypeCall:
@@ -103,6 +123,15 @@ def known_presence(expr: Expr) -> bool | None:
 # ---------------------------------------------------------------- types
 
 
+def joined_elements(a: Type, b: Type) -> Type | None:
+    """The type of elements of a sequence that have either type; boxed for tensors of two ranks."""
+    found = joined(a, b)
+    if found is not None:
+        return found
+    of_a, of_b = (t.dtype if isinstance(t, TensorType) else boxed_dtype(t) for t in (a, b))
+    return None if of_a is None or of_a != of_b else boxed_type(of_a)
+
+
 def joined(a: Type, b: Type) -> Type | None:
     """The type of values that have either type: sizes that differ are `Any`.
 
@@ -122,7 +151,7 @@ def joined(a: Type, b: Type) -> Type | None:
     element, other = list_element(a), list_element(b)
     if element is None or other is None:
         return None
-    found = joined(element, other)
+    found = joined_elements(element, other)
     return None if found is None else list_of(found)
 
 
@@ -146,6 +175,8 @@ def coerced(expr: Expr, wanted: Type) -> Expr | None:
     found = expr.checked_type
     if found == wanted:
         return expr
+    if isinstance(found, TensorType) and boxed_dtype(wanted) is not None:
+        return _boxed(expr)
     content = option_content(wanted)
     if content is not None:
         inside = option_content(found)
@@ -158,7 +189,7 @@ def coerced(expr: Expr, wanted: Type) -> Expr | None:
             )
         if holds_open(inside):
             return none(content, expr.span)
-        return expr
+        return _content_coerced(expr, inside, content)
     element, inside = list_element(wanted), list_element(found)
     if element is None or inside is None:
         return expr
@@ -169,7 +200,29 @@ def coerced(expr: Expr, wanted: Type) -> Expr | None:
         values = [coerced(v, element) for v in known]
         present = [v for v in values if v is not None]
         return chain(present, element, expr.span) if len(present) == len(values) else None
+    if isinstance(inside, TensorType) and boxed_dtype(element) is not None:
+        return Call(ListBox.op, (expr,), ListBox(), span=expr.span)
     return None if holds_open(inside) else expr
+
+
+def _boxed(tensor: Expr) -> Expr:
+    flat = Call(Reshape.op, (tensor,), Reshape((-1,)), span=tensor.span)
+    sizes = Call(ShapeOf.op, (tensor,), ShapeOf("int64"), span=tensor.span)
+    return Tuple((flat, sizes), tensor.span)
+
+
+def _content_coerced(expr: Expr, inside: Type, wanted: Type) -> Expr | None:
+    """An optional value whose content, of type `inside`, is brought to type `wanted`."""
+    held = Var("value", inside)
+    found = coerced(held, wanted)
+    if found is None or found is held:
+        return None if found is None else expr
+    present = PatternConstructor(constructor("Some"), [PatternVar(held)])
+    clauses = [
+        Clause(present, some(found, expr.span)),
+        Clause(PatternConstructor(constructor("None")), none(wanted, expr.span)),
+    ]
+    return Match(expr, clauses, True, expr.span)
 
 
 def holds_open(type_: Type) -> bool:

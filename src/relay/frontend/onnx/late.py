@@ -6,18 +6,19 @@ converted as soon as its arguments have known shapes and those in `late` known v
 `DynamicToStatic`, by the virtual machine for the arguments that it meets, and by the interpreter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
-from onnx import FunctionProto, GraphProto, NodeProto, TypeProto, defs, shape_inference
+from onnx import FunctionProto, GraphProto, NodeProto, TypeProto, checker, defs, shape_inference
 
 from relay.frontend.onnx.captures import Captured
-from relay.frontend.onnx.node import Node, Postponed
+from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import find
 from relay.frontend.onnx.session import Boundless, Session
 from relay.frontend.onnx.tensors import element_type
 from relay.frontend.onnx.types import to_onnx
+from relay.frontend.onnx.values import Postponed, Values
 from relay.ir import types
 from relay.ir.expr import Call, Constant, Expr, Tuple, TupleGetItem, Var
 from relay.ir.op import Array, Pattern, operator
@@ -33,6 +34,15 @@ _DECIDING: Final[Mapping[str, tuple[int, ...]]] = {
     "Resize": (1, 2),
     "Upsample": (1,),
 }
+
+#: How the package onnx refuses a node.
+_REFUSALS: Final = (
+    checker.ValidationError,
+    defs.SchemaError,
+    shape_inference.InferenceError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @operator("onnx.node", inputs=("inputs",), pattern=Pattern.OPAQUE, level=10)
@@ -123,6 +133,10 @@ class _Alone:
         """Whether the value `name` is a result."""
         return name in self._outputs
 
+    def value(self, name: str) -> Expr:
+        """There are no names but those of the node."""
+        raise ImportModelError(f"nothing makes the value {name!r}")
+
     def inner(
         self, graph: GraphProto, arguments: Sequence[Expr], captured: Captured | None = None
     ) -> list[Expr]:
@@ -130,7 +144,7 @@ class _Alone:
         raise ImportModelError(f"the graph {graph.name!r} is outside of a model")
 
     def expand(
-        self, function: FunctionProto, node: Node, opsets: Mapping[str, int]
+        self, function: FunctionProto, node: Values, opsets: Mapping[str, int]
     ) -> list[Expr | None]:
         """Calls of functions are not postponed."""
         raise ImportModelError(f"the function {function.name!r} is outside of a model")
@@ -192,12 +206,12 @@ def _inferred(
     proto: NodeProto, domain: str, opset: int, given: Mapping[str, Type]
 ) -> dict[str, TypeProto]:
     """The types of the outputs, as far as the standard's inference tells them."""
-    schema = defs.get_schema(proto.op_type, opset, domain)
     try:
+        schema = defs.get_schema(proto.op_type, opset, domain)
         return shape_inference.infer_node_outputs(
             schema, proto, {name: to_onnx(t) for name, t in given.items()}
         )
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
+    except _REFUSALS as error:
         raise TypeInferenceError(f"{proto.op_type}: {error}") from None
 
 
@@ -206,14 +220,23 @@ def _result(proto: NodeProto, found: TypeProto | None, given: Mapping[str, Type]
         raise TypeInferenceError(f"the type of what {proto.op_type} makes is not known")
     dtype = element_type(found.tensor_type.elem_type, f"what {proto.op_type} makes")
     if found.tensor_type.HasField("shape"):
-        return TensorType([_dim(d) for d in found.tensor_type.shape.dim], dtype)
+        names = {
+            size.name
+            for type_ in given.values()
+            if isinstance(type_, TensorType)
+            for size in type_.shape
+            if isinstance(size, types.SizeVar)
+        }
+        return TensorType([_dim(d, names) for d in found.tensor_type.shape.dim], dtype)
     rank = _rank(proto, [given[n] if n else None for n in proto.input])
     return TensorType([types.Any() for _ in range(rank)], dtype)
 
 
-def _dim(dim: Any) -> Dim:
+def _dim(dim: Any, names: Collection[str]) -> Dim:
     # Names of sizes are those of the whole model: an operator may not make new ones.
-    return int(dim.dim_value) if dim.HasField("dim_value") else types.Any()
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    return types.SizeVar(dim.dim_param) if dim.dim_param in names else types.Any()
 
 
 def _length(type_: Type | None) -> int:
@@ -247,6 +270,8 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
             return rank + _length(given[1])
         case op_type if op_type.startswith("Reduce") and len(given) > 1 and given[1] is not None:
             return rank - _length(given[1])
+        case "Conv" | "ConvTranspose" | "ConvInteger" | "DeformConv" | "QLinearConv":
+            return rank
         case "Tile" | "Pad" | "Slice" | "Resize" | "Upsample" | "CumSum" | "Split" | "MaxUnpool":
             return rank
     raise TypeInferenceError("the number of dimensions of its result is not known either")

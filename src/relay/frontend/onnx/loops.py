@@ -6,10 +6,12 @@ from typing import Final, Protocol
 
 from relay.frontend.onnx.captures import Captured
 from relay.frontend.onnx.containers import coerced, cons, joined, nil
+from relay.frontend.onnx.division import Divided
 from relay.frontend.onnx.node import Node
 from relay.ir.expr import Call, Expr, Function, If, Let, Tuple, TupleGetItem, Var
 from relay.ir.types import FuncType, TensorType, TupleType, Type, scalar_type
 from relay.op.lists import list_of
+from relay.support.errors import UnsupportedError
 
 #: A loop is written out where its iterations have together so many nodes at most.
 _UNROLLED: Final = 64
@@ -62,7 +64,10 @@ class Loop:
         """
         if self.trip is None and self.condition is None:
             self.node.fail("it has neither a number of iterations nor a condition: it never ends")
-        return self._written_out() or self._recursive()
+        try:
+            return self._written_out() or self._recursive()
+        except Divided as division:  # its branches would have to be those of the next iteration
+            raise UnsupportedError(division.message, division.span) from None
 
     # ------------------------------------------------------------------ without a loop
 

@@ -32,6 +32,15 @@ def onnx_operator(
     return declare
 
 
+def onnx_op(domain: str, *op_types: str, since: int = 1) -> Callable[[Converter], Converter]:
+    """Decorator: the function converts `op_types`, from version `since` of `domain` on.
+
+    A converter takes a `Node` and gives the expression of its output, or one for each output, None
+    for one that is not made. Of two converters for the same versions the later one counts.
+    """
+    return onnx_operator(*op_types, since=since, domain="" if domain in DEFAULT_DOMAINS else domain)
+
+
 def find(domain: str, op_type: str, opset: int) -> Converter | None:
     """The converter of `op_type` as version `opset` of `domain` defines it, or None."""
     key = ("" if domain in DEFAULT_DOMAINS else domain, op_type)

@@ -2,14 +2,17 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from copy import copy
+from typing import Final, NoReturn
 
 from onnx import FunctionProto, GraphProto, NodeProto, TensorProto
 
 from relay import dtypes
+from relay.frontend.onnx.attributes import describe
 from relay.frontend.onnx.captures import Captured
+from relay.frontend.onnx.division import Divided, chosen
 from relay.frontend.onnx.late import postpone, stand_ins
-from relay.frontend.onnx.node import Node, Postponed, Result, describe
+from relay.frontend.onnx.node import Node, Result
 from relay.frontend.onnx.registry import find
 from relay.frontend.onnx.session import (
     DEFAULT_DOMAINS,
@@ -24,6 +27,7 @@ from relay.frontend.onnx.standard import standard_function
 from relay.frontend.onnx.structure import check_names, names_read, with_attributes
 from relay.frontend.onnx.tensors import sparse_to_ndarray, to_ndarray
 from relay.frontend.onnx.types import to_onnx
+from relay.frontend.onnx.values import Postponed, Values
 from relay.ir.expr import Constant, Expr, Var
 from relay.ir.types import TensorType
 from relay.support.errors import (
@@ -36,6 +40,8 @@ from relay.support.source import Source, Span
 
 #: How malformed models make converters fail where no check names the fault.
 _MALFORMED = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
+#: So many branches without a common type may follow from each other: each doubles what is behind.
+_MAX_DIVISIONS: Final = 8
 
 
 class Scope:
@@ -65,6 +71,8 @@ class Scope:
         """What nodes that cannot be imported would have made."""
         self.initializers: dict[str, TensorProto] = {}
         self._used: set[str] = set()
+        self.divisions = 0
+        """Branches around, without a common type."""
         if depth > MAX_DEPTH:
             raise ImportModelError(
                 f"graphs and functions of the model are more than {MAX_DEPTH} deep in each other"
@@ -222,11 +230,61 @@ class Scope:
         self._used = set(outputs)
         for index in live:
             self._used.update(names_read(self.nodes[index]))
-        for index in self._order(live):
-            self._convert(index)
+        return self._all(self._order(live), outputs)
+
+    def _all(self, order: Sequence[int], outputs: Sequence[str]) -> list[Expr]:
+        """The values called `outputs`, after the nodes in `order` are converted."""
+        for position, index in enumerate(order):
+            try:
+                self._convert(index)
+            except Divided as division:
+                return self._divided(division, index, order[position + 1 :], outputs)
         if self.unknown.intersection(outputs):
             raise ImportModelError(f"{self.name} has nodes that cannot be imported")
         return [self.value(name) for name in outputs]
+
+    def _divided(
+        self, division: Divided, index: int, rest: Sequence[int], outputs: Sequence[str]
+    ) -> list[Expr]:
+        """The `outputs`, where what follows from node `index` belongs to both of its branches.
+
+        Raises `Divided` where not even the outputs of a graph inside of another one have a common
+        type, and `UnsupportedError` where those of the model have none.
+        """
+        changed = set(self.nodes[index].output)
+        following: list[int] = []
+        others: list[int] = []
+        for other in rest:
+            names = names_read(self.nodes[other])
+            (others if changed.isdisjoint(names) else following).append(other)
+            if not changed.isdisjoint(names):
+                changed.update(self.nodes[other].output)
+                for name in names:
+                    if name in self.initializers:
+                        self.value(name)  # read once, for both
+        if others:  # they are part of neither
+            return self._all([*others, index, *following], outputs)
+        self.divisions += 1
+        if self.divisions > _MAX_DIVISIONS:
+            raise UnsupportedError(division.message, division.span)
+        sides: list[list[Expr]] = []
+        for values in division.sides:
+            side = copy(self)
+            side.values, side.unknown = dict(self.values), set(self.unknown)
+            self.session.count(len(following))
+            if isinstance(values, Divided):
+                sides.append(side._divided(values, index, following, outputs))
+                continue
+            made = zip(self.nodes[index].output, values, strict=False)
+            side.values.update((n, v) for n, v in made if v is not None)
+            sides.append(side._all(following, outputs))
+        holds, fails = sides
+        found = chosen(division.condition, holds, fails, division.span)
+        if isinstance(found, int):
+            if self.outer is not None:
+                raise Divided(division.message, division.condition, sides, division.span)
+            raise UnsupportedError(division.message, division.span)
+        return found
 
     def inner(
         self, graph: GraphProto, arguments: Sequence[Expr], captured: Captured | None = None
@@ -244,7 +302,7 @@ class Scope:
         return scope.convert([o.name for o in graph.output])
 
     def expand(
-        self, function: FunctionProto, node: Node, opsets: Mapping[str, int]
+        self, function: FunctionProto, node: Values, opsets: Mapping[str, int]
     ) -> list[Expr | None]:
         """The outputs of `function`, which `node` calls."""
         nodes = with_attributes(function, node.proto)

@@ -6,7 +6,9 @@ from typing import TypeAlias
 
 from onnx import FunctionProto, ModelProto, NodeProto
 
-from relay.ir.expr import Var
+from relay.frontend.onnx.sizes import Extent
+from relay.ir.expr import Expr, Var
+from relay.ir.op import Array
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError
 
@@ -19,6 +21,7 @@ DEFAULT_DOMAINS = ("", "ai.onnx")
 MAX_NODES = 1_000_000
 #: Graphs may be this deep in each other: bodies of loops, branches, functions that are called.
 MAX_DEPTH = 40
+_MAX_VERSION = 2**31 - 1
 
 
 class Allowance:
@@ -95,6 +98,10 @@ class Session:
     """What is wrong with single nodes, where the import goes on after them; else None."""
     lacking: set[tuple[str, str]] = field(default_factory=set)
     """Domains and names of operators that are known to have no converter."""
+    symbols: dict[Expr, Array] = field(default_factory=dict)
+    """Vectors of sizes that are not all known, as arrays of `Extent`."""
+    extents: dict[Expr, tuple[Extent, ...]] = field(default_factory=dict)
+    """Shapes of which more is known than types can say."""
 
     def count(self, nodes: int) -> None:
         """`nodes` more are converted. Raises `ImportModelError` where that is too much."""
@@ -117,9 +124,18 @@ def called(node: NodeProto) -> FunctionKey:
 
 
 def versions(imports: Sequence[object]) -> dict[str, int]:
-    """Operator sets by domain; the default domain is ``""``."""
+    """Operator sets by domain; the default domain is ``""``.
+
+    Raises `ImportModelError` on a version that is none.
+    """
     found: dict[str, int] = {}
     for each in imports:
         domain: str = getattr(each, "domain", "")
-        found["" if domain in DEFAULT_DOMAINS else domain] = int(getattr(each, "version", 1))
+        version = int(getattr(each, "version", 1))
+        if not 0 <= version <= _MAX_VERSION:
+            raise ImportModelError(
+                f"the model asks for version {version} of the operators of "
+                f"{domain or 'ai.onnx'!r}, which cannot be: it is damaged"
+            )
+        found["" if domain in DEFAULT_DOMAINS else domain] = version
     return found

@@ -1,10 +1,31 @@
 """Operators that the standard defines by others: what stands in where there is no converter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
 
-from onnx import FunctionProto, NodeProto, TypeProto, defs
+from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto, defs
 
 from relay.frontend.onnx.session import versions
+
+
+class _Attribute(Protocol):
+    default_value: AttributeProto
+
+
+class _Schema(Protocol):
+    """What is used of `onnx.defs.OpSchema`, whose own types do not tell all of it."""
+
+    attributes: Mapping[str, _Attribute]
+    has_function: bool
+    has_context_dependent_function: bool
+    function_opset_versions: list[int]
+    context_dependent_function_opset_versions: list[int]
+
+    def get_function_with_opset_version(self, version: int) -> bytes: ...
+
+    def get_context_dependent_function_with_opset_version(
+        self, version: int, node: bytes, types: Sequence[bytes]
+    ) -> bytes: ...
 
 
 def has_standard_function(domain: str, op_type: str, opset: int) -> bool:
@@ -45,11 +66,11 @@ def standard_function(
     return function, opsets
 
 
-def _schema(domain: str, op_type: str, opset: int) -> defs.OpSchema | None:
+def _schema(domain: str, op_type: str, opset: int) -> _Schema | None:
     if not defs.has(op_type, domain):
         return None
     try:
-        return defs.get_schema(op_type, opset, domain)
+        return cast(_Schema, defs.get_schema(op_type, opset, domain))
     except defs.SchemaError:  # not in this version
         return None
 

@@ -216,11 +216,13 @@ def sparse_to_ndarray(sparse: SparseTensorProto, spend: Callable[[int], bool]) -
         raise UnsupportedError(f"{what} has the shape {shape}, which is too much memory")
     stored = values.numpy().reshape(-1)
     positions = indices.reshape(len(stored), -1).astype(np.int64)
+    flat: npt.NDArray[np.int64] | None = None
     if indices.ndim == 2 and positions.shape[1] == len(shape):
         inside = (positions >= 0) & (positions < np.array(shape, np.int64))
-        flat = np.ravel_multi_index(tuple(positions.T), shape) if inside.all() else None
-    else:
-        flat = positions[:, 0] if indices.ndim == 1 else None
+        if inside.all():
+            flat = np.asarray(np.ravel_multi_index(tuple(positions.T), shape))
+    elif indices.ndim == 1:
+        flat = positions[:, 0]
     if flat is None or (len(flat) and not (flat.min() >= 0 and flat.max() < size)):
         raise ImportModelError(f"{what} has indices outside of its shape {shape}")
     dense = np.zeros(size, stored.dtype)

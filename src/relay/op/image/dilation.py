@@ -8,7 +8,7 @@ import numpy as np
 from relay import dtypes, te
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Operator, Pattern, operator
-from relay.ir.types import Dim, TensorType, Type
+from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
     from_primal,
     full_padding,
@@ -90,7 +90,7 @@ class Dilation2D(Operator):
             sizes[c] = (
                 known_window_count(self.name, c, sizes[c], self._slack(k, taps), self.strides[k])
                 if isinstance(taps, int)
-                else taps
+                else Any()
             )
         return TensorType(layout.shape(sizes), self.out_dtype or dtype)
 

@@ -9,6 +9,7 @@ from relay.ir.types import Dim, TensorType, Type
 from relay.op.dyn import DynamicOperator
 from relay.op.functions import Argument, as_argument
 from relay.op.image.resize import Resize2D
+from relay.op.nn.common import dims_agree
 from relay.op.shapes import Ints, expect_kind
 from relay.support.errors import RelayError, TypeInferenceError
 
@@ -51,8 +52,8 @@ class DynResize2D(DynamicOperator):
     def infer(self, data: Type, size: Type, roi: Type) -> Type:
         sizes = expect_kind(self.name, "size", size, "integer")
         region = expect_kind(self.name, "roi", roi, "float")
-        known = (types.Any(), 2)
-        if len(sizes.shape) != 1 or sizes.shape[0] not in known or len(region.shape) != 1:
+        pair = len(sizes.shape) == 1 and dims_agree(sizes.shape[0], 2)
+        if not pair or len(region.shape) != 1:
             raise TypeInferenceError(
                 f"{self.name}: expected a vector of two integers for size and a vector of numbers "
                 f"for roi, found {sizes} and {region}"

@@ -98,7 +98,9 @@ def _write(w: te.Writer, given: te.Given, made: te.Given) -> None:
         _quadratic_form(w, lambda k: pairwise(row, k), against, form)
         w.fill(found, 1 / n)
         w.store(numbers, (1,), 1.0)
-        with w.loop(max(_ROUNDS, n), "round"), w.when(numbers(1) >= 0.005 / n):
+        # NaN goes on, so that it is in the result.
+        inexact = te.unary("not", numbers(1) < 0.005 / n)
+        with w.loop(max(_ROUNDS, n), "round"), w.when(inexact):
             w.store(numbers, (0,), 0.0)
             with w.loop(n, "i") as i:
                 w.store(slopes, (i,), 0.0)
@@ -109,7 +111,7 @@ def _write(w: te.Writer, given: te.Given, made: te.Given) -> None:
             with w.loop(n, "i") as i:
                 error = te.unary("abs", slopes(i) - numbers(0))
                 w.store(numbers, (1,), error, reduce="max")
-            with w.when(numbers(1) >= 0.005 / n), w.loop(n, "t") as t:
+            with w.when(inexact), w.loop(n, "t") as t:
                 _improve(w, t, n, (form, found, slopes, numbers))
         with w.loop(n, "i") as i:
             w.store(coupled, (row, i), found(i))

@@ -168,7 +168,7 @@ class Softmax(_Softmax):
         return _softmax(data, self.axis)
 
     def reference(self, data: Array) -> Array:
-        shifted = np.exp(data - data.max(axis=self.axis, keepdims=True))
+        shifted = np.exp(data - data.max(axis=self.axis, keepdims=True, initial=-np.inf))
         return as_array(shifted / shifted.sum(axis=self.axis, keepdims=True))
 
     def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
@@ -185,7 +185,7 @@ class FastSoftmax(_Softmax):
         return _softmax(data, self.axis)
 
     def reference(self, data: Array) -> Array:
-        shifted = np.exp(data - data.max(axis=self.axis, keepdims=True))
+        shifted = np.exp(data - data.max(axis=self.axis, keepdims=True, initial=-np.inf))
         return as_array(shifted / shifted.sum(axis=self.axis, keepdims=True))
 
     def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
@@ -229,7 +229,7 @@ class LogSoftmax(_Softmax):
         )
 
     def reference(self, data: Array) -> Array:
-        shifted = data - data.max(axis=self.axis, keepdims=True)
+        shifted = data - data.max(axis=self.axis, keepdims=True, initial=-np.inf)
         return as_array(shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True)))
 
     def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from relay import te
+from relay import dtypes, te
 from relay.ir.expr import Expr
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
 from relay.ir.op import Array, Gradients, Operator, Pattern, as_array, operator
@@ -134,7 +134,8 @@ class GlobalMaxPool2D(GlobalPooling):
     def reference(self, data: Array) -> Array:
         layout = self.parsed_layout()
         axes = tuple(layout.position(c) for c in self.spatial)
-        return as_array(data.max(axis=axes, keepdims=True))
+        lowest = dtypes.minimum(dtypes.from_numpy(data.dtype))
+        return as_array(data.max(axis=axes, keepdims=True, initial=lowest))
 
     def gradient(self, grad: Expr, result: Expr, data: Expr) -> Gradients:
         layout = self.parsed_layout()
@@ -164,6 +165,8 @@ class AdaptivePooling(WholePooling):
         x = expect_kind(self.name, "data", data, "number")
         layout = self.parsed_layout()
         sizes: dict[str, Dim] = layout.extents(x.shape)
+        if any(sizes[c] == 0 for c in self.spatial):
+            raise TypeInferenceError(f"{self.name}: {x} has no elements to divide into windows")
         if self.output_size:
             sizes |= dict(zip(self.spatial, self.output_size, strict=True))
         return TensorType(layout.shape(sizes), x.dtype)

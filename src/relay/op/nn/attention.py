@@ -8,9 +8,8 @@ import numpy as np
 from relay import dtypes, te
 from relay.ir.op import Array, Operator, Pattern, as_array, operator
 from relay.ir.types import TensorType, TupleType, Type
-from relay.op.nn.common import known
+from relay.op.nn.common import dims_agree, known
 from relay.op.shapes import (
-    broadcast_shape,
     expect_kind,
     expect_same_dtype,
     reference_dtype,
@@ -72,6 +71,8 @@ class Attention(Operator):
         ]
         keys = unify_dim(self.name, k.shape[-2], v.shape[-2], "the numbers of keys and values")
         unify_dim(self.name, q.shape[-1], k.shape[-1], "the sizes of a query and a key")
+        if keys == 0:
+            raise TypeInferenceError(f"{self.name}: there is no key to attend to in {k}")
         self._check_masks(masks, TensorType((*batch, q.shape[-2], keys), q.dtype))
         return TensorType((*batch, q.shape[-2], v.shape[-1]), self.out_dtype or q.dtype)
 
@@ -84,7 +85,9 @@ class Attention(Operator):
                 raise TypeInferenceError(
                     f"{self.name}: expected masks of {' or '.join(allowed)}, found {mask}"
                 )
-            if broadcast_shape(self.name, mask.shape, scores.shape) != scores.shape:
+            pairs = list(zip(mask.shape[::-1], scores.shape[::-1], strict=False))
+            fits = all(a == 1 or dims_agree(a, b) for a, b in pairs)
+            if len(mask.shape) > len(scores.shape) or not fits:
                 raise TypeInferenceError(
                     f"{self.name}: expected masks that broadcast to {show(scores.shape)}, the "
                     f"shape of the scores, found {show(mask.shape)}"
@@ -109,7 +112,7 @@ class Attention(Operator):
                     scores = np.where(mask, scores, dtype.type(self.fill))
                 else:
                     scores = scores + mask.astype(dtype)
-            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            powers = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
         weights = powers / powers.sum(axis=-1, keepdims=True)
         out = reference_dtype(self.out_dtype) if self.out_dtype else query.dtype
         return as_array(np.matmul(weights, v).astype(out))

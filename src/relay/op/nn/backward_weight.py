@@ -11,6 +11,7 @@ from relay.ir.layout import Layout
 from relay.ir.op import Array, Gradients, Operator, Pattern, operator
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
+    check_window,
     from_primal,
     full_padding,
     known,
@@ -22,7 +23,7 @@ from relay.op.nn.common import (
     windows,
 )
 from relay.op.nn.trilinear import Trilinear
-from relay.op.shapes import expect_kind, put, put_dtype, reference_dtype
+from relay.op.shapes import expect_kind, put, put_dtype, reference_dtype, unify_dim
 from relay.support.errors import TypeInferenceError
 
 
@@ -104,10 +105,28 @@ class BackwardWeight(Operator):
             raise TypeInferenceError(
                 f"{self.name}: gradient is {g.dtype} and data {x.dtype}; give an out_dtype"
             )
-        kernel: dict[str, Dim] = {"O": o, "I": c if isinstance(c, Any) else c // self.groups}
+        unify_dim(self.name, outputs["N"], sizes["N"], "batch of gradient and data")
+        if self.groups > 1:
+            c = Any() if isinstance(c, Any) else c // self.groups
+        kernel: dict[str, Dim] = {"O": o, "I": c}
         window = self._window([sizes[a] for a in self.spatial], [outputs[a] for a in self.spatial])
         kernel |= dict(zip(self.spatial, window, strict=True))
+        for k, a in enumerate(self.spatial):
+            self._check_reach(k, kernel[a], sizes[a], outputs[a])
         return TensorType(kernel_layout.shape(kernel), self.out_dtype or x.dtype)
+
+    def _check_reach(self, k: int, window: Dim, size: Dim, output: Dim) -> None:
+        """Whether the windows of the gradient along spatial axis `k` lie in the padded data."""
+        check_window(self.name, self.spatial[k], window)
+        if isinstance(window, Any) or isinstance(size, Any) or isinstance(output, Any):
+            return
+        padded = size + self.padding[k] + self.padding[len(self.spatial) + k]
+        reach = (output - 1) * self.strides[k] + (window - 1) * self.dilation[k] + 1
+        if output < 1 or reach > padded:
+            raise TypeInferenceError(
+                f"{self.name}: a gradient of size {output} and a window of {window} reach over "
+                f"{reach} elements along {self.spatial[k]}, but the padded data has {padded}"
+            )
 
     def compute(self, grad: te.Tensor, data: te.Tensor) -> te.Tensor:
         grad_layout, data_layout, kernel_layout = self._layouts()

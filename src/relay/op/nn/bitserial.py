@@ -13,7 +13,7 @@ from relay import dtypes, te
 from relay.ir.expr import Expr
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Operator, Pattern, operator
-from relay.ir.types import Dim, TensorType, Type
+from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
     dims_agree,
     from_primal,
@@ -74,6 +74,8 @@ class BitPack(Operator):
                     f"{self.pack_type}"
                 )
             shape[axis] = size // self._width
+        else:
+            shape[axis] = Any()
         shape.insert(new, self.bits)
         return TensorType(shape, self.pack_type)
 

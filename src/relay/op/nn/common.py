@@ -81,7 +81,7 @@ def window_count(size: te.Dim, slack: int, stride: int) -> te.Dim:
 def known_window_count(operator_name: str, axis: str, size: Dim, slack: int, stride: int) -> Dim:
     """`window_count` of a dimension of a type; raises when no window fits."""
     if isinstance(size, Any):
-        return size
+        return size if (slack, stride) == (-1, 1) else Any()
     count = (size + slack) // stride + 1
     if count <= 0:
         raise TypeInferenceError(
@@ -89,6 +89,14 @@ def known_window_count(operator_name: str, axis: str, size: Dim, slack: int, str
             f"the size is {size}, padding less window is {slack}"
         )
     return count
+
+
+def check_window(operator_name: str, axis: str, size: Dim) -> None:
+    """Raise `TypeInferenceError` for a window of `size` along `axis` that has no element."""
+    if isinstance(size, int) and size < 1:
+        raise TypeInferenceError(
+            f"{operator_name}: the window must have an element along {axis}, but its size is {size}"
+        )
 
 
 def pad_tensor(

@@ -18,6 +18,7 @@ from relay.op.gradients import (
     reshaped,
 )
 from relay.op.nn.common import (
+    check_window,
     dims_agree,
     from_primal,
     full_padding,
@@ -173,8 +174,9 @@ class Convolution(Operator):
         for k, c in enumerate(self.spatial):
             extent = kernel[c]
             if isinstance(extent, Any):
-                out[c] = extent
+                out[c] = Any()
                 continue
+            check_window(self.name, c, extent)
             padding = self.padding[k] + self.padding[rank + k]
             slack = padding - ((extent - 1) * self.dilation[k] + 1)
             out[c] = known_window_count(self.name, c, sizes[c], slack, self.strides[k])

@@ -7,7 +7,7 @@ import numpy as np
 from relay import te
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Operator, Pattern, operator
-from relay.ir.types import Dim, TensorType, Type
+from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
     dims_agree,
     from_primal,
@@ -96,7 +96,7 @@ class DeformableConv2D(Operator):
         for k, c in enumerate("HW"):
             size = taps[k]
             if not isinstance(size, int):
-                sizes[c] = size
+                sizes[c] = Any()
                 continue
             reach = (size - 1) * self.dilation[k] + 1
             slack = self.padding[k] + self.padding[2 + k] - reach

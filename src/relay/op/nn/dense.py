@@ -21,7 +21,7 @@ from relay.op.gradients import (
     unbroadcast,
 )
 from relay.op.nn.common import dims_agree
-from relay.op.shapes import broadcast_dim, normalize_axis, put_dtype, reference_dtype
+from relay.op.shapes import broadcast_dim, expect_kind, normalize_axis, put_dtype, reference_dtype
 from relay.op.tensor.broadcast import Add
 from relay.support.errors import TypeInferenceError
 
@@ -278,7 +278,7 @@ class BiasAdd(Operator):
     axis: int = 1
 
     def infer(self, data: Type, bias: Type) -> Type:
-        x = expect_tensor(self.name, "data", data)
+        x = expect_kind(self.name, "data", data, "number")
         b = _expect_rank(self.name, "bias", bias, 1, 1)
         axis = normalize_axis(self.name, self.axis, len(x.shape))
         if not dims_agree(x.shape[axis], b.shape[0]) or x.dtype != b.dtype:

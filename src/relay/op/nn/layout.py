@@ -166,6 +166,7 @@ class _Pixels(Operator):
         for c in "CHW":
             size = sizes[c]
             if isinstance(size, Any):
+                sizes[c] = Any() if self.block_size > 1 else size
                 continue
             grows = (c == "C") == self._to_depth
             factor = area if c == "C" else self.block_size
@@ -325,6 +326,8 @@ class Upsampling(Operator):
             size = sizes[c]
             if isinstance(size, int):
                 sizes[c] = round(size * scale)
+            elif scale != 1:
+                sizes[c] = Any()
         return TensorType(layout.shape(sizes), x.dtype)
 
     def _grown(self, size: te.Dim, scale: float) -> te.Dim:

@@ -56,7 +56,8 @@ class NLLLoss(Operator):
                 f"{self.name}: expected predictions (batch, classes, ..), targets (batch, ..) and "
                 f"weights (classes), found {x}, {t} and {w}"
             )
-        unify_dim(self.name, x.shape[1], w.shape[0], "the numbers of classes")
+        if unify_dim(self.name, x.shape[1], w.shape[0], "the numbers of classes") == 0:
+            raise TypeInferenceError(f"{self.name}: there is no class in predictions {x}")
         shape = [
             unify_dim(self.name, a, b, "the sizes of predictions and targets")
             for a, b in zip((x.shape[0], *x.shape[2:]), t.shape, strict=True)
@@ -112,8 +113,9 @@ class NLLLoss(Operator):
     ) -> Gradients:
         dtype = tensor_of(predictions).dtype
         shape = known_shape(self.name, predictions)
-        ignored = make("equal", targets, number(self.ignore_index, targets))
-        classes = make("where", ignored, number(-1, targets), targets)
+        wide = make("cast", targets, dtype="int64")
+        ignored = make("equal", wide, number(self.ignore_index, wide))
+        classes = make("where", ignored, number(-1, wide), wide)
         ends = (number_of(1, dtype), number_of(0, dtype))
         hot = make("one_hot", classes, *ends, depth=shape[1], axis=1, dtype=dtype)
         spread = reshaped(weights, (1, shape[1], *(1 for _ in shape[2:])))

@@ -4,6 +4,7 @@ Such weights come with programs that were compiled for other machines' kernels. 
 back into their plain form, at compile time where they are constants, and multiplied as any others.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from relay.op.nn.common import dims_agree, layout_of, to_primal
 from relay.op.nn.convolution import BLOCKED, Conv2D, Convolution
 from relay.op.nn.dense import Dense
 from relay.op.nn.winograd import Conv2DWinogradWeightTransform, transformed_kernel, transforms
-from relay.op.shapes import put_dtype, reference_dtype
+from relay.op.shapes import expect_kind, put_dtype, reference_dtype
 from relay.support.errors import TypeInferenceError
 
 _EXPANDED = {"compute": "compilers put operators on plain weights in its place"}
@@ -140,10 +141,11 @@ class Conv2DGemmWeightTransform(Operator):
         return te.compute(shape, element, "blocks")
 
     def reference(self, weights: Array) -> Array:
-        matrix = weights.reshape(-1, weights.shape[3])
+        matrix = weights.reshape(math.prod(weights.shape[:3]), weights.shape[3])
         rows, columns = matrix.shape
         padded = np.pad(matrix, [(0, -rows % self.tile_K), (0, -columns % self.tile_N)])
-        blocks = padded.reshape(-1, self.tile_K, padded.shape[1] // self.tile_N, self.tile_N)
+        counts = [s // t for s, t in zip(padded.shape, (self.tile_K, self.tile_N), strict=True)]
+        blocks = padded.reshape(counts[0], self.tile_K, counts[1], self.tile_N)
         return np.ascontiguousarray(blocks.transpose(2, 0, 3, 1))
 
 
@@ -273,7 +275,7 @@ class Conv2DWinogradNNPACKWeightTransform(Operator):
         put_dtype(self, "out_dtype")
 
     def infer(self, weight: Type) -> Type:
-        w = expect_tensor(self.name, "weight", weight)
+        w = expect_kind(self.name, "weight", weight, "float")
         if len(w.shape) != 4 or not all(dims_agree(d, 3) for d in w.shape[2:]):
             raise TypeInferenceError(f"{self.name}: expected a weight (O, I, 3, 3), found {w}")
         return TensorType((*w.shape[:2], 8, 8), self.out_dtype or w.dtype)

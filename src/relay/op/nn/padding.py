@@ -44,7 +44,11 @@ def _padded_type(name: str, x: TensorType, pairs: Pairs) -> TensorType:
     for axis, (size, (before, after)) in enumerate(zip(x.shape, pairs, strict=True)):
         if isinstance(size, int) and size + before + after < 0:
             raise TypeInferenceError(f"{name}: pad_width cuts off more than axis {axis} of {x} has")
-        shape.append(size if isinstance(size, Any) else size + before + after)
+        grown = before + after
+        if isinstance(size, Any):
+            shape.append(Any() if grown else size)
+        else:
+            shape.append(size + grown)
     return TensorType(shape, x.dtype)
 
 
@@ -138,6 +142,9 @@ class Pad(Operator):
         padded = _padded_type(self.name, x, self.pad_width)
         if self.pad_mode == "reflect":
             _check_mirror(self.name, x, self.pad_width, 1)
+        pairs = zip(x.shape, self.pad_width, strict=True)
+        if self.pad_mode == "edge" and any(s == 0 and max(p) > 0 for s, p in pairs):
+            raise TypeInferenceError(f"{self.name}: {x} has no elements to repeat around it")
         return padded
 
     def compute(self, data: te.Tensor, pad_val: te.Tensor) -> te.Tensor:
@@ -259,7 +266,7 @@ class Dilate(Operator):
             )
         shape: list[Dim] = []
         for size, stride in zip(x.shape, self.strides, strict=True):
-            grown = max((size - 1) * stride + 1, 0) if isinstance(size, int) else size
+            grown = max((size - 1) * stride + 1, 0) if isinstance(size, int) else Any()
             shape.append(size if stride == 1 else grown)
         return TensorType(shape, x.dtype)
 

@@ -1,5 +1,6 @@
 """The gradients of pooling over windows."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -134,7 +135,10 @@ class MaxPoolingGradient(PoolingGradient):
         def first(*window: te.Expr) -> te.Expr:
             taps = pooling.taps()
             tap = [t.var for t in taps]
-            found = te.compare("eq", read(window, tap), top(*window))
+            value = read(window, tap)
+            found = te.compare("eq", value, top(*window))
+            if dtypes.is_float(data.dtype):
+                found = te.either(found, te.unary("isnan", value))
             number = te.cast(te.flatten_index(tap, self.pool_size), "int32")
             return te.Reduce("min", te.select(found, number, nowhere), taps)
 
@@ -151,7 +155,7 @@ class MaxPoolingGradient(PoolingGradient):
         lowest = dtypes.minimum(dtypes.from_numpy(data.dtype))
         view, layout = self.pooling().reference_windows(data, lowest)
         grad = to_primal(out_grad, layout, "NC" + self.spatial)
-        chosen = view.reshape(*grad.shape, -1).argmax(axis=-1)
+        chosen = view.reshape(*grad.shape, math.prod(self.pool_size)).argmax(axis=-1)
 
         def share(tap: tuple[int, ...]) -> Array:
             number = np.ravel_multi_index(tap, self.pool_size)

@@ -119,6 +119,8 @@ class LRN(Operator):
         return te.compute(data.shape, element, "lrn")
 
     def reference(self, data: Array) -> Array:
+        if data.size == 0:
+            return data
         moved = np.moveaxis(data, self.axis, -1)
         half = self.size // 2
         padded = np.pad(moved * moved, [(0, 0)] * (data.ndim - 1) + [(half, half)])

@@ -48,6 +48,8 @@ def _matrix(name: str, data: Type, indices: Type, indptr: Type, blocks: bool) ->
             f"{name}: expected {form} of values, their columns, and where the rows begin, found "
             f"{values}, {columns} and {starts}"
         )
+    if 0 in values.shape[1:]:
+        raise TypeInferenceError(f"{name}: a block must have elements, found {values}")
     unify_dim(name, values.shape[0], columns.shape[0], "the numbers of values and of columns")
     return values
 
@@ -91,9 +93,9 @@ def _dense(name: str, data: Array, indices: Array, indptr: Array, columns: int) 
     blocks = data if data.ndim == 3 else data[:, None, None]
     height, width = blocks.shape[1:]
     starts, places = indptr.astype("int64"), indices.astype("int64")
-    if starts[0] < 0 or starts[-1] > len(blocks) or np.any(np.diff(starts) < 0):
+    if starts[0] < 0 or starts[-1] > len(blocks) or np.any(starts[1:] < starts[:-1]):
         raise InputError(f"{name}: rows begin at {indptr.tolist()}, but values are {len(blocks)}")
-    if np.any((places < 0) | ((places + 1) * width > columns)):
+    if np.any((places < 0) | (places >= columns // width)):
         raise InputError(f"{name}: a column is outside 0 .. {columns // width - 1}")
     result = np.zeros(((len(starts) - 1) * height, columns), data.dtype)
     for row in range(len(starts) - 1):
@@ -349,7 +351,7 @@ class SparseTranspose(Operator):
     ) -> tuple[Array, Array, Array]:
         size = len(sparse_indptr) - 1
         _dense(self.name, sparse_data, sparse_indices, sparse_indptr, size)
-        rows = np.repeat(np.arange(size), np.diff(sparse_indptr))
+        rows = np.repeat(np.arange(size), np.diff(sparse_indptr.astype("int64")))
         order = np.argsort(sparse_indices, kind="stable")
         starts = np.searchsorted(sparse_indices[order], np.arange(size + 1))
         return (
@@ -406,6 +408,8 @@ class SparseConv2D(Operator):
                 if old < size:
                     raise TypeInferenceError(f"{self.name}: the window is larger than {x}")
                 shape[axis] = old - size + 1
+            elif size > 1:
+                shape[axis] = Any()
         shape[self.layout.index("C")] = _rows(values, sparse_indptr)
         return TensorType(shape, x.dtype)
 

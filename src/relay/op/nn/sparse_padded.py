@@ -35,8 +35,9 @@ class SparseDensePadded(SparseDense):
         height, width = blocks.shape[1:]
         columns = data.shape[1]
         begins = weight_indptr.astype("int64")
-        inside = (weight_indices >= 0) & ((weight_indices + 1) * width <= columns)
-        if not inside.all() or begins[0] < 0 or begins[-1] > len(blocks):
+        inside = (weight_indices >= 0) & (weight_indices < columns // width)
+        rising = np.all(begins[1:] >= begins[:-1])
+        if not inside.all() or not rising or begins[0] < 0 or begins[-1] > len(blocks):
             raise InputError(f"{self.name}: a place of the weight is outside")
         matrix = np.zeros(((len(begins) - 1) * height, columns), data.dtype)
         for row, (begin, end) in enumerate(pairwise(begins)):

@@ -11,6 +11,7 @@ from relay.ir.layout import Layout
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
+    check_window,
     dims_agree,
     from_primal,
     full_padding,
@@ -92,7 +93,10 @@ class TransposedConvolution(Operator):
                 f"{self.name}: the data has {sizes['C']} channels in {self.groups} groups, "
                 f"but axis I of the weight has size {kernel['I']}"
             )
-        outputs = outputs if isinstance(outputs, Any) else outputs * self.groups
+        if isinstance(outputs, Any):
+            outputs = outputs if self.groups == 1 else Any()
+        else:
+            outputs = outputs * self.groups
         if self.channels is not None and not dims_agree(self.channels, outputs):
             raise TypeInferenceError(
                 f"{self.name}: channels={self.channels}, but the weight gives {outputs}"
@@ -105,6 +109,7 @@ class TransposedConvolution(Operator):
                     f"{self.name}: kernel_size={self.kernel_size}, but the weight has {window} "
                     f"along {c}"
                 )
+            check_window(self.name, c, window)
             if isinstance(size, Any) or isinstance(window, Any):
                 out[c] = Any()
                 continue

@@ -4,7 +4,7 @@ from relay import te
 from relay.ir.expr import Expr
 from relay.ir.layout import Layout, LayoutChange, LayoutPlan
 from relay.ir.op import Array, Gradients, Operator, Pattern, operator
-from relay.ir.types import Dim, TensorType, Type
+from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.gradients import known_shape, mapped_along
 from relay.op.nn.common import follow_data_layout, from_primal, spatial_layout, to_primal
 from relay.op.resampling import Resampling, blend_dtype, resized
@@ -68,6 +68,8 @@ class Upsampling3D(Operator):
                 raise TypeInferenceError(f"{self.name}: {x} has no elements along {c}")
             if isinstance(size, int):
                 sizes[c] = round(size * scale)
+            elif scale != 1:
+                sizes[c] = Any()
         return TensorType(layout.shape(sizes), x.dtype)
 
     def _grown(self, size: te.Dim, scale: float) -> te.Dim:

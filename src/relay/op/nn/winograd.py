@@ -20,7 +20,7 @@ import numpy as np
 
 from relay import dtypes, te
 from relay.ir.layout import Layout
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import (
     dims_agree,
@@ -32,7 +32,7 @@ from relay.op.nn.common import (
     windows,
 )
 from relay.op.nn.convolution import BLOCKED, Convolution
-from relay.op.shapes import reference_dtype
+from relay.op.shapes import expect_kind, reference_dtype
 from relay.runtime.memory import aligned_empty
 from relay.support.errors import TypeInferenceError
 
@@ -202,7 +202,7 @@ class Conv2DWinogradWeightTransform(Operator):
     tile_size: int = 4
 
     def infer(self, weight: Type) -> Type:
-        w = expect_tensor(self.name, "weight", weight)
+        w = expect_kind(self.name, "weight", weight, "float")
         if len(w.shape) != 4 or not dims_agree(w.shape[2], w.shape[3]):
             raise TypeInferenceError(
                 f"{self.name}: expected a weight (O, I, r, r), found the shape {w.shape}"
@@ -296,7 +296,7 @@ class Conv2DWinograd(Convolution):
         return tuple(Layout(self.kernel_layout).place(sizes))
 
     def infer(self, data: Type, weight: Type) -> Type:
-        w = expect_tensor(self.name, "weight", weight)
+        w = expect_kind(self.name, "weight", weight, "float")
         return super().infer(data, TensorType(self.plain_shape(w.shape), w.dtype))
 
     def complete_inputs(self, types: Sequence[Type | None]) -> Sequence[Type | None]:

@@ -10,12 +10,12 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from relay import te
-from relay.ir.op import Array, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.nn.common import dims_agree, known, pad_tensor, windows
 from relay.op.nn.convolution import BLOCKED, Convolution
 from relay.op.nn.winograd import Matrix, transformed, transforms
-from relay.op.shapes import reference_dtype, replaced
+from relay.op.shapes import expect_kind, reference_dtype, replaced
 from relay.support.errors import TypeInferenceError
 
 #: Depths of kernels that are transformed along all axes.
@@ -76,7 +76,7 @@ class Conv3DWinogradWeightTransform(Operator):
     tile_size: int = 2
 
     def infer(self, weight: Type) -> Type:
-        w = expect_tensor(self.name, "weight", weight)
+        w = expect_kind(self.name, "weight", weight, "float")
         if len(w.shape) != 5 or not dims_agree(w.shape[3], w.shape[4]):
             raise TypeInferenceError(
                 f"{self.name}: expected a weight (O, I, d, r, r), found the shape {w.shape}"
@@ -164,7 +164,7 @@ class Conv3DWinograd(Convolution):
         return self.kernel_size
 
     def infer(self, data: Type, weight: Type) -> Type:
-        w = expect_tensor(self.name, "weight", weight)
+        w = expect_kind(self.name, "weight", weight, "float")
         depth, taps, _ = self.kernel
         n = len(transforms(self.tile_size, taps).data)
         points = (n, n, n) if len(_axes(self.kernel)) == 3 else (n, n, depth)

@@ -11,7 +11,7 @@ from relay.ir.expr import Call, Expr, const
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Operator, Pattern, attributes, operator, with_attributes
 from relay.ir.types import TensorType, Type
-from relay.op.gradients import make, tensor_of
+from relay.op.gradients import make, reshaped, tensor_of
 from relay.op.nn.convolution import Channels, Conv2D, count_channels
 from relay.op.nn.transposed import Conv2DTranspose
 from relay.op.qnn.common import (
@@ -189,7 +189,7 @@ def _kernel_sums(layout: Layout, weight: Expr, counts: Channels, dtype: str) -> 
     if counts.multiplier_form:
         if layout.position("I") < layout.position("O"):
             sums = make("transpose", sums, axes=(1, 0))
-        sums = make("reshape", sums, newshape=(counts.outputs,))
+        sums = reshaped(sums, (counts.outputs,))
     return sums
 
 

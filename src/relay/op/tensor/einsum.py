@@ -95,6 +95,12 @@ class Einsum(Operator):
         sizes: dict[str, Dim] = {}
         for term, tensor in zip(inputs, tensors, strict=True):
             for letter, dim in zip(term, tensor.shape, strict=True):
+                first = tensor.shape[term.index(letter)]
+                if isinstance(first, int) and isinstance(dim, int) and first != dim:
+                    raise TypeInferenceError(
+                        f"{self.name}: the index {letter} of {self.equation!r} is of sizes {first} "
+                        f"and {dim} in one operand, {show(tensor.shape)}"
+                    )
                 common = broadcast_dim(sizes.get(letter, 1), dim)
                 if common is None:
                     raise TypeInferenceError(

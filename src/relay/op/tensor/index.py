@@ -5,13 +5,14 @@ Positions are checked: where they lie outside and no mode says what that means, 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from relay import te
+from relay import dtypes, te
 from relay.ir.expr import Call, Expr
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
-from relay.ir.types import TensorType, Type
+from relay.ir.types import Dim, TensorType, Type
 from relay.op.gradients import (
     expanded,
     inverse_order,
@@ -29,6 +30,7 @@ from relay.op.gradients import (
 from relay.op.shapes import (
     expect_kind,
     expect_same_dtype,
+    fits,
     normalize_axis,
     put_dtype,
     reference_dtype,
@@ -51,6 +53,15 @@ def check_inside(operator_name: str, indices: Array, size: int) -> None:
     if np.any(outside):
         found = indices[outside].reshape(-1)[0]
         raise InputError(f"{operator_name}: index {found} is outside 0 .. {size - 1}")
+
+
+def check_filled(
+    operator_name: str, data: TensorType, axes: Sequence[int], result: Sequence[Dim]
+) -> None:
+    """Raise `TypeInferenceError` where elements are asked for along `axes` that have none."""
+    wanted = all(isinstance(size, int) and size > 0 for size in result)
+    if wanted and any(data.shape[k] == 0 for k in axes):
+        raise TypeInferenceError(f"{operator_name}: there is nothing to index in {data}")
 
 
 @operator("take", inputs=("data", "indices"), pattern=Pattern.INJECTIVE, level=3)
@@ -78,6 +89,7 @@ class Take(Operator):
         tensor = expect_tensor(self.name, "data", data)
         index = expect_kind(self.name, "indices", indices, "integer")
         if self.axis is None:
+            check_filled(self.name, tensor, range(len(tensor.shape)), index.shape)
             return TensorType(index.shape, tensor.dtype)
         axis = normalize_axis(self.name, self.axis, len(tensor.shape))
         batch = self._batch(len(index.shape))
@@ -91,9 +103,9 @@ class Take(Operator):
             for a, b in zip(tensor.shape[:batch], index.shape[:batch], strict=True)
         ]
         middle = tensor.shape[batch:axis]
-        return TensorType(
-            (*shared, *middle, *index.shape[batch:], *tensor.shape[axis + 1 :]), tensor.dtype
-        )
+        shape = (*shared, *middle, *index.shape[batch:], *tensor.shape[axis + 1 :])
+        check_filled(self.name, tensor, (axis,), shape)
+        return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor, indices: te.Tensor) -> te.Tensor:
         def position(index: te.Expr, size: te.Dim) -> te.Expr:
@@ -185,6 +197,7 @@ class Gather(Operator):
             b if k == axis else unify_dim(self.name, a, b, f"the sizes of dimension {k}")
             for k, (a, b) in enumerate(zip(tensor.shape, index.shape, strict=True))
         ]
+        check_filled(self.name, tensor, (axis,), shape)
         return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor, indices: te.Tensor) -> te.Tensor:
@@ -221,6 +234,8 @@ class GatherND(Operator):
         if not index.shape:
             raise TypeInferenceError(f"{self.name}: indices must have at least one dimension")
         first = index.shape[0]
+        if first == 0:
+            raise TypeInferenceError(f"{self.name}: indices {index} have no coordinates")
         if isinstance(first, int):
             return first
         if self.index_rank is None:
@@ -241,8 +256,10 @@ class GatherND(Operator):
             )
         for a, b in zip(tensor.shape[: self.batch_dims], index.shape[1:], strict=False):
             unify_dim(self.name, a, b, "batch sizes")
-        rest = tensor.shape[self.batch_dims + count :]
-        return TensorType((*index.shape[1:], *rest), tensor.dtype)
+        end = self.batch_dims + count
+        shape = (*index.shape[1:], *tensor.shape[end:])
+        check_filled(self.name, tensor, range(self.batch_dims, end), shape)
+        return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor, indices: te.Tensor) -> te.Tensor:
         batch = self.batch_dims
@@ -347,19 +364,25 @@ class SequenceMask(Operator):
 
     def infer(self, data: Type, valid_length: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        lengths = expect_tensor(self.name, "valid_length", valid_length)
+        lengths = expect_kind(self.name, "valid_length", valid_length, "number")
         if self.axis not in (0, 1) or len(tensor.shape) < 2 or len(lengths.shape) != 1:
             raise TypeInferenceError(
                 f"{self.name}: expected axis 0 or 1, data of rank 2 or more and a vector of "
                 f"lengths, found axis {self.axis}, {tensor} and {lengths}"
             )
         unify_dim(self.name, tensor.shape[1 - self.axis], lengths.shape[0], "batch sizes")
+        if not fits(self.mask_value, tensor.dtype):
+            raise TypeInferenceError(
+                f"{self.name}: mask_value {self.mask_value} does not fit into {tensor.dtype}"
+            )
         return tensor
 
     def compute(self, data: te.Tensor, valid_length: te.Tensor) -> te.Tensor:
         def element(*out: te.Expr) -> te.Expr:
             length = valid_length(out[1 - self.axis])
-            kept = te.cast(out[self.axis], length.dtype) < length
+            # Positions do not all fit into a small type of length.
+            wide = "float64" if dtypes.is_float(length.dtype) else te.INDEX
+            kept = te.cast(out[self.axis], wide) < te.cast(length, wide)
             return te.select(kept, data(*out), te.const(self.mask_value, data.dtype))
 
         return te.compute(data.shape, element, "sequence_mask")

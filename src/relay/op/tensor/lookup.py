@@ -30,7 +30,7 @@ from relay.op.shapes import (
     te_broadcast_read,
     te_broadcast_shape,
 )
-from relay.op.tensor.index import check_inside, inside
+from relay.op.tensor.index import check_filled, check_inside, inside
 from relay.support.errors import InputError, TypeInferenceError
 
 
@@ -55,7 +55,9 @@ class AdvIndex(Operator):
         for k, index in enumerate(indices):
             expect_kind(self.name, f"index {k}", index, "integer")
             shape = broadcast_shape(self.name, shape, index.shape)
-        return TensorType((*shape, *data.shape[len(indices) :]), data.dtype)
+        whole = (*shape, *data.shape[len(indices) :])
+        check_filled(self.name, data, range(len(indices)), whole)
+        return TensorType(whole, data.dtype)
 
     def compute(self, inputs: Sequence[te.Tensor]) -> te.Tensor:
         data, *indices = inputs

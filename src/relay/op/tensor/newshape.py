@@ -1,8 +1,8 @@
 """What the special values of a reshape's ``newshape`` stand for, sizes known or not.
 
 A size is an integer times symbols: the unknown sizes of the data. Inference gives every unknown
-dimension a symbol of its own; a tensor expression gives its symbolic size. So that one algorithm
-serves both, it multiplies and cancels symbols without knowing what they are.
+dimension a symbol, and those of one name the same; a tensor expression gives its symbolic size. So
+that one algorithm serves both, it multiplies and cancels symbols without knowing what they are.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from relay import te
-from relay.ir.types import Any, Dim
+from relay.ir.types import Any, Dim, SizeVar
 from relay.op.shapes import show, te_size
 from relay.support.errors import TypeInferenceError
 
@@ -142,9 +142,23 @@ def resolve_shape(
 
     Raises `TypeInferenceError` when `newshape` does not fit.
     """
-    sizes = [Size(d) if isinstance(d, int) else Size(1, (object(),)) for d in shape]
+    named = {d: d for d in shape if isinstance(d, SizeVar)}  # equal names are one symbol
+    symbols = [named[d] if isinstance(d, SizeVar) else object() for d in shape]
+    sizes = [
+        Size(d) if isinstance(d, int) else Size(1, (symbol,))
+        for d, symbol in zip(shape, symbols, strict=True)
+    ]
     found = _Resolver(operator_name, sizes, newshape, lambda *_: object()).run(allowzero)
-    return tuple(Any() if s.symbols else s.factor for s in found)
+    return tuple(_dim(s) for s in found)
+
+
+def _dim(size: Size) -> Dim:
+    """A number, or a name where the size is one that has a name."""
+    if not size.symbols:
+        return size.factor
+    symbol = size.symbols[0]
+    one = size.factor == 1 and len(size.symbols) == 1
+    return symbol if one and isinstance(symbol, SizeVar) else Any()
 
 
 def resolve_te_shape(

@@ -25,7 +25,10 @@ LARGEST_WORD = 2**64 - 1
 
 @dataclass(frozen=True)
 class Rows:
-    """A tensor of static shape, seen as rows along `axis`, numbered in row-major order."""
+    """A tensor of static shape, seen as rows along `axis`, numbered in row-major order.
+
+    A scalar is one row of one element.
+    """
 
     tensor: te.Tensor
     axis: int
@@ -33,7 +36,7 @@ class Rows:
     @property
     def size(self) -> int:
         """The elements of a row."""
-        return self.tensor.static_shape[self.axis]
+        return self.tensor.static_shape[self.axis] if self.tensor.ndim else 1
 
     @property
     def count(self) -> int:
@@ -46,6 +49,8 @@ class Rows:
     def place(self, row: te.Expr, k: te.Operand) -> tuple[te.Operand, ...]:
         """The indices of element `k` of a row."""
         shape = list(self.tensor.static_shape)
+        if not shape:
+            return ()
         del shape[self.axis]
         indices = te.unflatten_index(row, shape)
         return (*indices[: self.axis], k, *indices[self.axis :])

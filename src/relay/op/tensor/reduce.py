@@ -15,7 +15,7 @@ import numpy as np
 from relay import dtypes, te
 from relay.ir.expr import Expr
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
-from relay.ir.types import Dim, TensorType, Type
+from relay.ir.types import Dim, TensorType, Type, compatible
 from relay.op.gradients import (
     broadcast_like,
     expanded,
@@ -293,7 +293,8 @@ class Variance(Reduction):
         tensor = expect_kind(self.name, "data", data, self.kind)
         center = expect_tensor(self.name, "mean", mean)
         shape = broadcast_shape(self.name, tensor.shape, center.shape)
-        if len(shape) != len(tensor.shape) or center.dtype != tensor.dtype:
+        broadcast = TensorType(shape, tensor.dtype)
+        if not compatible(broadcast, tensor) or center.dtype != tensor.dtype:
             raise TypeInferenceError(
                 f"{self.name}: expected a mean that broadcasts to {tensor}, found {center}"
             )
@@ -333,7 +334,12 @@ class ArgReduction(Reduction):
 
     def infer(self, data: Type) -> Type:
         tensor = expect_kind(self.name, "data", data, self.kind)
-        return TensorType(self.result_shape(tensor.shape), "int32")
+        result = TensorType(self.result_shape(tensor.shape), "int32")
+        if 0 in tensor.shape and 0 not in result.shape:
+            raise TypeInferenceError(
+                f"{self.name}: {tensor} has no element to give the position of"
+            )
+        return result
 
     def locate(self, data: te.Tensor, extreme: te.Tensor, last: bool) -> te.Tensor:
         """The first (or last) position at which `data` has the value `extreme`."""

@@ -52,7 +52,7 @@ class First(HostOperator):
     def infer(self, data: Type, count: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         number = expect_kind(self.name, "count", count, "integer")
-        if number.shape not in ((), (1,), (Any(),)):
+        if math.prod(d for d in number.shape if isinstance(d, int)) != 1 or len(number.shape) > 1:
             raise TypeInferenceError(f"{self.name}: count must be one number, found {number}")
         axis = normalize_axis(self.name, self.axis, len(tensor.shape))
         shape: list[Dim] = list(tensor.shape)

@@ -14,6 +14,7 @@ from relay.support.errors import TypeInferenceError
 
 #: Stands for "to the end" where an index is missing.
 END = np.iinfo("int64").max
+_WHOLE = (slice(0, END, 1), slice(-1, -END, -1), slice(-1, -END - 1, -1))
 
 
 @operator("strided_slice", inputs=("data",), pattern=Pattern.INJECTIVE, level=4)
@@ -66,7 +67,10 @@ class StridedSlice(Operator):
         shape = list(tensor.shape)
         for axis, part in self.slices(len(shape)).items():
             size = shape[axis]
-            shape[axis] = len(range(size)[part]) if isinstance(size, int) else Any()
+            if isinstance(size, int):
+                shape[axis] = len(range(size)[part])
+            elif part not in _WHOLE:
+                shape[axis] = Any()
         return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:

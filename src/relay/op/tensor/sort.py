@@ -196,7 +196,7 @@ class SearchSorted(Operator):
         wanted = expect_tensor(self.name, "values", values)
         expect_same_dtype(self.name, sequence, wanted)
         if len(sequence.shape) != 1:
-            if len(sequence.shape) != len(wanted.shape):
+            if len(sequence.shape) != len(wanted.shape) or not sequence.shape:
                 raise TypeInferenceError(
                     f"{self.name}: expected a vector, or a sequence of the rank of the values; "
                     f"found {sequence} for values {wanted}"

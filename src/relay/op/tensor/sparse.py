@@ -246,6 +246,8 @@ class SparseFillEmptyRows(Operator):
                 f"{self.name}: expected indices (values, dimensions), a vector of values, the "
                 f"sizes and a scalar, found {index}, {values}, {shape} and {default}"
             )
+        if index.shape[1] == 0:
+            raise TypeInferenceError(f"{self.name}: a matrix without dimensions has no rows")
         unify_dim(self.name, index.shape[0], values.shape[0], "the numbers of indices and values")
         rank: Dim = unify_dim(self.name, index.shape[1], shape.shape[0], "the numbers of sizes")
         return TupleType(

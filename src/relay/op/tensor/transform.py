@@ -233,7 +233,10 @@ class Tile(Operator):
         rank = max(len(self.reps), len(tensor.shape))
         reps = (*(1,) * (rank - len(self.reps)), *self.reps)
         old = (*(1,) * (rank - len(tensor.shape)), *tensor.shape)
-        shape = [d * r if isinstance(d, int) else d for d, r in zip(old, reps, strict=True)]
+        shape = [
+            d if r == 1 else d * r if isinstance(d, int) else Any()
+            for d, r in zip(old, reps, strict=True)
+        ]
         return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
@@ -274,12 +277,13 @@ class Repeat(Operator):
         tensor = expect_tensor(self.name, "data", data)
         if self.axis is None:
             size = size_of(tensor.shape)
-            total: Dim = size * self.repeats if isinstance(size, int) else size
+            total: Dim = size * self.repeats if isinstance(size, int) else Any()
             return TensorType((total,), tensor.dtype)
         shape = list(tensor.shape)
         axis = normalize_axis(self.name, self.axis, len(shape))
         old = shape[axis]
-        shape[axis] = old * self.repeats if isinstance(old, int) else old
+        if self.repeats != 1:
+            shape[axis] = old * self.repeats if isinstance(old, int) else Any()
         return TensorType(shape, tensor.dtype)
 
     def compute(self, data: te.Tensor) -> te.Tensor:
@@ -347,7 +351,8 @@ class Reverse(Operator):
 class ReverseSequence(Operator):
     """The first ``seq_lengths[b]`` elements along `seq_axis` reversed, for `b` of `batch_axis`.
 
-    `seq_lengths` is a vector of ``int32`` or ``int64``, as long as dimension `batch_axis`.
+    `seq_lengths` is a vector of ``int32`` or ``int64``, as long as dimension `batch_axis`. Lengths
+    below 0 and beyond the end are taken for 0 and for the end.
     """
 
     takes_small = True
@@ -379,7 +384,7 @@ class ReverseSequence(Operator):
 
     def reference(self, data: Array, seq_lengths: Array) -> Array:
         result = np.array(np.moveaxis(data, (self.batch_axis, self.seq_axis), (0, 1)))
-        for row, length in zip(result, seq_lengths, strict=True):
+        for row, length in zip(result, np.maximum(seq_lengths, 0), strict=True):
             row[:length] = row[:length][::-1].copy()
         return np.moveaxis(result, (0, 1), (self.batch_axis, self.seq_axis))
 
@@ -416,7 +421,8 @@ class Trilu(Operator):
         return te.compute(data.shape, element, "trilu")
 
     def reference(self, data: Array, k: Array) -> Array:
-        return np.triu(data, int(k)) if self.upper else np.tril(data, int(k))
+        diagonal = int(np.clip(k, -(2**31), 2**31 - 1))
+        return np.triu(data, diagonal) if self.upper else np.tril(data, diagonal)
 
     def gradient(self, grad: Expr, result: Expr, data: Expr, k: Expr) -> Gradients:
         return Call(self.op, (grad, k), self), None

@@ -10,6 +10,7 @@ from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import TensorType, Type
 from relay.op.shapes import as_ints, expect_same_dtype, put
 from relay.op.vision.common import Cell, counted, expect_rank, working_dtype
+from relay.support.errors import TypeInferenceError
 
 _MODES = ("avg", "max", "max_weighted")
 _NO_GRADIENT = {
@@ -37,6 +38,8 @@ def _expect_regions(
     boxes = expect_rank(name, "rois", rois, "(rois, 5)")
     expect_same_dtype(name, maps, boxes)
     sizes = dict(zip(layout, maps.shape, strict=True))
+    if 0 in (sizes["H"], sizes["W"]):
+        raise TypeInferenceError(f"{name}: the maps have no elements to take regions of: {maps}")
     sizes |= {"N": boxes.shape[0], "H": pooled[0], "W": pooled[1]}
     return TensorType([sizes[c] for c in layout], maps.dtype)
 

@@ -165,7 +165,7 @@ def gelu(node: Node) -> Expr:
 def _over_the_rest(node: Node, function: Callable[[Expr], Expr]) -> Expr:
     """`function` of the rows of a matrix: before version 13, all axes from `axis` on were one."""
     value = node.arg(0)
-    shape = node.shape(value)
+    shape = node.dims(value)
     axis = node.integer("axis", 1)
     axis = len(shape) if axis == len(shape) else node.normal_axis(axis, len(shape))
     flat = node.reshape(value, (math.prod(shape[:axis]), math.prod(shape[axis:])))

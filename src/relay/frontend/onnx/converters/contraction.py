@@ -8,22 +8,22 @@ makes `nn.matmul`.
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from relay.frontend.onnx.converters.activation import affine
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import compared
 from relay.ir.expr import Expr
 
 
 def dense(node: Node, data: Expr, weight: Expr) -> Expr:
     """``data @ weight.T`` for `data` of shape (..., K) and `weight` of shape (N, K)."""
-    units, depth = node.shape(weight)
-    *batch, last = node.shape(data)
-    if last != depth:
-        node.fail(f"{node.shape(data)} and the transposed {node.shape(weight)} do not multiply")
+    units, depth = node.dims(weight)
+    *batch, last = node.dims(data)
+    if compared(last, depth) not in (0, None):
+        node.fail(f"{node.type_of(data)} and the transposed {node.type_of(weight)} do not multiply")
     rows = node.reshape(data, (math.prod(batch), depth))
-    product = node.call("nn.dense", rows, weight, units=units)
+    number = units if isinstance(units, int) else None
+    product = node.call("nn.dense", rows, weight, units=number)
     return node.reshape(product, (*batch, units))
 
 
@@ -34,14 +34,14 @@ def plain_product(node: Node, left: Expr, right: Expr, turned: bool = False) -> 
         return dense(node, left, node.transpose(right, (1, 0)))
     if turned:
         return node.call("nn.matmul", left, right, transpose_a=True)
-    *batch, depth = node.shape(left)
+    *batch, depth = node.dims(left)
     rows = node.reshape(left, (math.prod(batch), depth))
-    return node.reshape(node.call("nn.matmul", rows, right), (*batch, node.shape(right)[1]))
+    return node.reshape(node.call("nn.matmul", rows, right), (*batch, node.dims(right)[1]))
 
 
 def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
     """NumPy's ``left @ right`` for tensors of any rank above 0."""
-    a, b = node.shape(left), node.shape(right)
+    a, b = node.dims(left), node.dims(right)
     if not a or not b:
         node.fail("a scalar is no matrix")
     if len(a) == 1:
@@ -49,11 +49,11 @@ def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
         return node.call("squeeze", product, axis=(node.rank(product) - 2,))
     if len(b) == 1:
         return node.call("squeeze", dense(node, left, node.reshape(right, (1, *b))), axis=(-1,))
-    if a[-1] != b[-2]:
+    if compared(a[-1], b[-2]) not in (0, None):
         node.fail(f"matrices of shapes {a} and {b} do not multiply")
     if math.prod(b[:-2]) == 1 and len(b) <= len(a):
         return plain_product(node, left, node.reshape(right, b[-2:]))
-    batch = np.broadcast_shapes(a[:-2], b[:-2])
+    batch = node.common(a[:-2], b[:-2])
     count = math.prod(batch)
     left = node.reshape(node.broadcast(left, (*batch, *a[-2:])), (count, *a[-2:]))
     right = node.reshape(node.broadcast(right, (*batch, *b[-2:])), (count, *b[-2:]))
@@ -72,15 +72,15 @@ def gemm(node: Node) -> Expr:
     """``alpha * A @ B + beta * C``, with A or B transposed where asked for."""
     left, right, bias = node.arg(0), node.arg(1), node.optional(2)
     if node.rank(left) != 2 or node.rank(right) != 2:
-        node.fail(f"it needs two matrices, found {node.shape(left)} and {node.shape(right)}")
+        node.fail(f"it needs two matrices, found {node.dims(left)} and {node.dims(right)}")
     turned = bool(node.integer("transA", 0))
     if node.integer("transB", 0):
         left = node.transpose(left, (1, 0)) if turned else left
         result = dense(node, left, affine(node, right, node.number("alpha", 1.0), 0))
     else:
-        depth = node.shape(left)[0 if turned else 1]
-        if depth != node.shape(right)[0]:
-            node.fail(f"matrices of {depth} columns and of {node.shape(right)} do not multiply")
+        depth = node.dims(left)[0 if turned else 1]
+        if compared(depth, node.dims(right)[0]) not in (0, None):
+            node.fail(f"matrices of {depth} columns and of {node.dims(right)} do not multiply")
         result = plain_product(
             node, left, affine(node, right, node.number("alpha", 1.0), 0), turned
         )
@@ -88,7 +88,7 @@ def gemm(node: Node) -> Expr:
     if bias is None or beta == 0:
         return result
     bias = affine(node, bias, beta, 0)
-    if node.shape(bias) == node.shape(result)[1:]:
+    if node.dims(bias) == node.dims(result)[1:]:
         return node.call("nn.bias_add", result, bias, axis=1)
     return node.call("add", result, bias)
 
@@ -107,7 +107,7 @@ def einsum(node: Node) -> Expr:
     terms, output = _parse(node, equation, len(values))
     for value, term in zip(values, terms, strict=True):
         if len(term) != node.rank(value):
-            node.fail(f"{term!r} in {equation!r} does not fit the shape {node.shape(value)}")
+            node.fail(f"{term!r} in {equation!r} does not fit {node.type_of(value)}")
     value, labels = values[0], terms[0]
     for i in range(1, len(values)):
         kept = set(output).union(*terms[i + 1 :])
@@ -136,7 +136,7 @@ def _sum_out(node: Node, value: Expr, labels: str, kept: set[str]) -> tuple[Expr
 
 def _arranged(node: Node, value: Expr, labels: str, groups: Sequence[str]) -> Expr:
     """`value` with its axes in the order of `groups`, the axes of each made one."""
-    sizes = dict(zip(labels, node.shape(value), strict=True))
+    sizes = dict(zip(labels, node.dims(value), strict=True))
     ordered = node.transpose(value, [labels.index(label) for group in groups for label in group])
     return node.reshape(ordered, [math.prod(sizes[x] for x in group) for group in groups])
 
@@ -147,9 +147,9 @@ def _contract(
     """Multiply two terms, summing over the labels that nobody else wants."""
     a, a_labels = _sum_out(node, a, a_labels, kept | set(b_labels))
     b, b_labels = _sum_out(node, b, b_labels, kept | set(a_labels))
-    sizes = dict(zip(b_labels, node.shape(b), strict=True))
-    for label, size in zip(a_labels, node.shape(a), strict=True):
-        if sizes.setdefault(label, size) != size:
+    sizes = dict(zip(b_labels, node.dims(b), strict=True))
+    for label, size in zip(a_labels, node.dims(a), strict=True):
+        if compared(sizes.setdefault(label, size), size) not in (0, None):
             node.fail(f"the letter {label!r} stands for {size} and for {sizes[label]}")
     shared = [x for x in a_labels if x in b_labels]
     batch = "".join(x for x in shared if x in kept)
@@ -159,8 +159,8 @@ def _contract(
     left = _arranged(node, a, a_labels, (batch, rows, inner))
     right = _arranged(node, b, b_labels, (batch, inner, columns))
     if not batch:
-        left = node.reshape(left, node.shape(left)[1:])
-        right = node.reshape(right, node.shape(right)[1:])
+        left = node.reshape(left, node.dims(left)[1:])
+        right = node.reshape(right, node.dims(right)[1:])
     labels = batch + rows + columns
     return node.reshape(matrix_product(node, left, right), [sizes[x] for x in labels]), labels
 

@@ -49,7 +49,7 @@ def scaled_sigmoid_unit(node: Node) -> Expr:
 def bias_split_gelu(node: Node) -> Expr:
     """The left half of the columns times the Gaussian error linear unit of the right half."""
     value = plus(node, node.arg(0), node.arg(1))
-    size = node.shape(value)[-1]
+    (size,) = node.fixed(node.dims(value)[-1:])
     left, right = split_columns(node, value, (size // 2, size - size // 2))
     return node.call("multiply", left, gelu(derived(node, [right])))
 

@@ -11,22 +11,24 @@ from typing import Final
 
 import numpy as np
 
-from relay import dtypes
 from relay.frontend.onnx.converters.activation import affine
 from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.converters.contrib_common import DOMAIN, plus, split_columns
 from relay.frontend.onnx.converters.contrib_products import scaled_product
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import Extent
 from relay.ir.expr import Expr
 
 #: Added to a score whose key is padding, unless an attribute says otherwise.
 _FILTER: Final = -10000.0
+_LOWEST_BFLOAT16: Final = -float.fromhex("0x1.fep127")
 
 
 def by_head(node: Node, value: Expr, heads: int) -> Expr:
     """(batch, rows, heads * size) as (batch, heads, rows, size)."""
-    batch, rows, width = node.shape(value)
+    batch, rows, last = node.dims(value)
+    (width,) = node.fixed([last])
     if heads < 1 or width % heads:
         node.fail(f"{width} columns do not divide into {heads} heads")
     split = node.reshape(value, (batch, rows, heads, width // heads))
@@ -35,45 +37,37 @@ def by_head(node: Node, value: Expr, heads: int) -> Expr:
 
 def together(node: Node, value: Expr) -> Expr:
     """(batch, heads, rows, size) as (batch, rows, heads * size)."""
-    batch, heads, rows, size = node.shape(value)
+    batch, heads, rows, size = node.dims(value)
     return node.reshape(node.transpose(value, (0, 2, 1, 3)), (batch, rows, heads * size))
+
+
+def _product(node: Node, left: Expr, right: Expr, turned: bool) -> Expr:
+    """Products of matrices by head, the right ones `turned`."""
+    (batch, heads, rows, _), (other, others, *sizes) = node.dims(left), node.dims(right)
+    product = node.call(
+        "nn.batch_matmul",
+        node.reshape(left, (batch * heads, *node.dims(left)[2:])),
+        node.reshape(right, (other * others, *sizes)),
+        transpose_a=False,
+        transpose_b=turned,
+    )
+    return node.reshape(product, (batch, heads, rows, sizes[0 if turned else 1]))
 
 
 def scores_of(node: Node, query: Expr, key: Expr, scale: float) -> Expr:
     """``scale * query @ key.T`` by head."""
-    batch, heads, rows, size = node.shape(query)
-    keys = node.shape(key)[2]
-    if node.shape(key) != (batch, heads, keys, size):
-        node.fail(f"queries of shape {node.shape(query)} do not fit keys of {node.shape(key)}")
-    product = node.call(
-        "nn.batch_matmul",
-        node.reshape(query, (batch * heads, rows, size)),
-        node.reshape(key, (batch * heads, keys, size)),
-        transpose_a=False,
-        transpose_b=True,
-    )
-    return affine(node, node.reshape(product, (batch, heads, rows, keys)), scale, 0)
+    return affine(node, _product(node, query, key, turned=True), scale, 0)
 
 
 def weighed(node: Node, weights: Expr, value: Expr) -> Expr:
     """``weights @ value`` by head."""
-    batch, heads, rows, keys = node.shape(weights)
-    size = node.shape(value)[3]
-    if node.shape(value) != (batch, heads, keys, size):
-        node.fail(f"{keys} keys do not fit values of shape {node.shape(value)}")
-    product = node.call(
-        "nn.batch_matmul",
-        node.reshape(weights, (batch * heads, rows, keys)),
-        node.reshape(value, (batch * heads, keys, size)),
-        transpose_a=False,
-        transpose_b=False,
-    )
-    return node.reshape(product, (batch, heads, rows, size))
+    return _product(node, weights, value, turned=False)
 
 
 def head_scale(node: Node, query: Expr) -> float:
     """What scores are multiplied by: the attribute ``scale``, or one over the root of a size."""
-    return node.number("scale", 0.0) or 1 / math.sqrt(node.shape(query)[-1])
+    (size,) = node.fixed(node.dims(query)[-1:])
+    return node.number("scale", 0.0) or 1 / math.sqrt(size)
 
 
 # ---------------------------------------------------------------- masks
@@ -86,8 +80,8 @@ def added(node: Node, allowed: Expr, filled: float, dtype: str) -> Expr:
 
 
 def lowest(dtype: str) -> float:
-    """The lowest number of `dtype`."""
-    return float(dtypes.minimum(dtype))
+    """The lowest finite number of a floating-point `dtype`."""
+    return _LOWEST_BFLOAT16 if dtype == "bfloat16" else float(np.finfo(dtype).min)
 
 
 def _filter(node: Node, dtype: str) -> float:
@@ -100,50 +94,56 @@ def _padding(node: Node, mask: Expr, scores: Expr) -> Expr:
     They say for each key (of each query) whether it counts, or where the keys of each part of the
     batch end and, behind all of those, where they begin.
     """
-    batch, _, rows, keys = node.shape(scores)
-    found = node.shape(mask)
+    batch, _, rows, keys = node.dims(scores)
+    found = node.dims(mask)
     if len(found) == 1 and found[0] in (batch, 2 * batch):
-        places = node.constant(np.arange(keys).reshape(1, 1, 1, keys), "int32")
+        count = 1 if found[0] == batch else 2
+        bounds = node.reshape(node.cast(mask, "int64"), (count, batch, 1, 1, 1))
+        places = node.reshape(node.numbers_below(keys), (1, 1, 1, keys))
 
         def bound(index: int) -> Expr:
-            part = node.slice_axis(mask, 0, index * batch, (index + 1) * batch)
-            return node.cast(node.reshape(part, (batch, 1, 1, 1)), "int32")
+            return node.reshape(node.slice_axis(bounds, 0, index, index + 1), (batch, 1, 1, 1))
 
         allowed = node.call("less", places, bound(0))
-        if found[0] == 2 * batch:
+        if count == 2:
             begun = node.call("greater_equal", places, bound(1))
             allowed = node.call("logical_and", allowed, begun)
-    elif found in ((batch, keys), (batch, rows, keys)):
-        shape = (batch, 1, rows if len(found) == 3 else 1, keys)
+    elif len(found) in (2, 3):
+        shape = (found[0], 1, found[1] if len(found) == 3 else 1, found[-1])
         allowed = node.call("greater", node.reshape(mask, shape), node.like(0, mask))
-    elif len(found) == 4 and found[1] == 1 and found[2] == found[3] >= keys:
-        mask = node.slice(mask, (0, 0, keys - rows, 0), (found[0], 1, keys, keys), (1, 1, 1, 1))
+    elif len(found) == 4 and found[1] == 1:
+        first, last = node.fixed((keys - rows, keys))
+        mask = node.slice_axis(node.slice_axis(mask, 2, first, last), 3, 0, last)
         allowed = node.call("greater", mask, node.like(0, mask))
     else:
         node.unsupported(
-            f"its mask of shape {found} is not supported for scores of {node.shape(scores)}; "
+            f"its mask of shape {found} is not supported for scores of {node.dims(scores)}; "
             "one number or two for each part of the batch, or one for each key are"
         )
     dtype = node.dtype(scores)
     return added(node, allowed, _filter(node, dtype), dtype)
 
 
-def causal_mask(node: Node, rows: int, keys: int) -> np.ndarray:
-    """Whether a query, the last of which is as far on as the last key, comes after a key."""
-    node.spend((rows, keys), "int64")
-    return np.arange(keys) <= np.arange(rows)[:, None] + keys - rows
+def _causal_mask(node: Node, scores: Expr, past: Extent) -> Expr:
+    """The mask for keys that come after a query; the first `past` keys come before all queries."""
+    rows, keys = node.dims(scores)[2:]
+    dtype = node.dtype(scores)
+    if isinstance(rows, int) and isinstance(keys, int) and isinstance(past, int):
+        node.spend((rows, keys), "float64")
+        known = np.arange(keys) <= np.arange(rows)[:, None] + past
+        return node.constant(np.where(known, 0.0, lowest(dtype))[None, None], dtype)
+    own = node.call("add", node.numbers_below(rows), node.scalar(past, "int64"))
+    places = node.reshape(node.numbers_below(keys), (1, keys))
+    allowed = node.call("less_equal", places, node.reshape(own, (rows, 1)))
+    mask = added(node, allowed, lowest(dtype), dtype)
+    return node.reshape(mask, (1, 1, rows, keys))
 
 
-def _masks(node: Node, scores: Expr, mask: Expr | None, past: int) -> list[Expr]:
+def _masks(node: Node, scores: Expr, mask: Expr | None, past: Extent) -> list[Expr]:
     """What is added to `scores`; the first `past` keys come before all queries."""
     found = [] if mask is None else [_padding(node, mask, scores)]
     if node.integer("unidirectional", 0):
-        _, _, rows, keys = node.shape(scores)
-        allowed = causal_mask(node, rows, past + rows)
-        allowed = np.pad(allowed, ((0, 0), (0, max(0, keys - past - rows))))[:, :keys]
-        dtype = node.dtype(scores)
-        low = lowest(dtype)
-        found.append(node.constant(np.where(allowed, 0.0, low)[None, None], dtype))
+        found.append(_causal_mask(node, scores, past))
     return found
 
 
@@ -154,7 +154,7 @@ def _attention(
     value: Expr,
     mask: Expr | None,
     bias: Expr | None,
-    past: int = 0,
+    past: Extent = 0,
 ) -> tuple[Expr, Expr]:
     """What queries find, side by side by head; and the scores, with all that is added to them."""
     scores = scores_of(node, query, key, head_scale(node, query))
@@ -178,7 +178,7 @@ def _with_past(
 ) -> tuple[Expr, Expr, Expr | None]:
     """Keys and values after those of `past`, a tensor (2, ...); and both as one such tensor."""
     if past is not None:
-        shape = node.shape(past)
+        shape = node.dims(past)
         if shape[0] != 2:
             node.fail(f"its past must hold keys and values, found the shape {shape}")
         before = [node.reshape(node.slice_axis(past, 0, k, k + 1), shape[1:]) for k in (0, 1)]
@@ -195,14 +195,14 @@ def _self_attention(
 ) -> list[Expr | None]:
     """Attention of a sequence to itself, from queries, keys and values side by side."""
     refuse(node, "do_rotary", "past_present_share_buffer")
-    heads, width = node.integer("num_heads"), node.shape(packed)[-1]
+    heads, (width,) = node.integer("num_heads"), node.fixed(node.dims(packed)[-1:])
     sizes = node.integers("qkv_hidden_sizes") or [width // 3] * 3
     if len(sizes) != 3:
         node.fail(f"its qkv_hidden_sizes must be three numbers, found {sizes}")
     parts = [by_head(node, part, heads) for part in split_columns(node, packed, sizes)]
     query, key, value = parts
     key, value, present = _with_past(node, key, value, past)
-    before = 0 if past is None else node.shape(past)[3]
+    before = 0 if past is None else node.dims(past)[3]
     return [_attention(node, query, key, value, mask, bias, before)[0], present]
 
 
@@ -252,7 +252,8 @@ def packed_attention(node: Node) -> Expr:
 
 def _fields(node: Node, packed: Expr) -> list[Expr]:
     """The parts of a tensor (batch, rows, heads, parts, size), each by head."""
-    batch, rows, heads, count, size = node.shape(packed)
+    batch, rows, heads, parts, size = node.dims(packed)
+    (count,) = node.fixed([parts])
     turned = node.transpose(packed, (3, 0, 2, 1, 4))
     shape = (batch, heads, rows, size)
     return [node.reshape(node.slice_axis(turned, 0, k, k + 1), shape) for k in range(count)]
@@ -287,13 +288,13 @@ def _inputs(node: Node, heads: int) -> tuple[Expr, Expr, Expr]:
         elif node.rank(key) == 4:  # those of another sequence, with their bias already
             bias = node.optional(3)
             if bias is not None:
-                size = node.shape(query)[3]
+                (size,) = node.fixed(node.dims(query)[3:])
                 part = node.slice_axis(bias, 0, 0, heads * size)
                 query = plus(node, query, node.reshape(part, (1, heads, 1, size)))
             return query, key, value
         else:
             key, value = by_head(node, key, heads), by_head(node, value, heads)
-    sizes = [node.shape(part)[3] for part in (query, key, value)]
+    sizes = node.fixed([node.dims(part)[3] for part in (query, key, value)])
     parts = zip((query, key, value), _biases(node, heads, sizes), strict=True)
     query, key, value = (plus(node, part, bias) for part, bias in parts)
     return query, key, value
@@ -306,9 +307,9 @@ def multi_head_attention(node: Node) -> list[Expr | None]:
         node.unsupported("a cache of keys that is written in place is not supported")
     query, key, value = _inputs(node, node.integer("num_heads"))
     past_key, past_value = node.optional(6), node.optional(7)
-    past = 0
+    past: Extent = 0
     if past_key is not None and past_value is not None:
-        past = node.shape(past_key)[2]
+        past = node.dims(past_key)[2]
         key = node.concatenate([past_key, key], 2)
         value = node.concatenate([past_value, value], 2)
     result, scores = _attention(node, query, key, value, node.optional(4), node.optional(5), past)

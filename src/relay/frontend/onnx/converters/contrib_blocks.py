@@ -78,8 +78,8 @@ def _weights(node: Node, bits: int, rows: int, depth: int, block: int) -> Consta
     weights = numbers.astype(np.float32)
     weights -= zeros[:, places]
     weights *= scales[:, places]
-    if node.shape(data)[-1] != depth:
-        node.fail(f"its input of shape {node.shape(data)} does not have {depth} columns")
+    if node.dims(data)[-1] != depth:
+        node.fail(f"its input of shape {node.dims(data)} does not have {depth} columns")
     return node.constant(weights, dtype)
 
 

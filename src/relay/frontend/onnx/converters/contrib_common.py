@@ -59,11 +59,11 @@ def plus(node: Node, value: Expr, *others: Expr | None) -> Expr:
 
 def split_columns(node: Node, value: Expr, sizes: Sequence[int]) -> list[Expr]:
     """The last axis of `value` cut into parts of `sizes`."""
-    shape = node.shape(value)
-    if sum(sizes) != shape[-1]:
-        node.fail(f"a tensor of shape {shape} does not divide into columns of {tuple(sizes)}")
+    last = node.rank(value) - 1
+    (width,) = node.fixed(node.dims(value)[last:])
+    if sum(sizes) != width:
+        node.fail(f"{width} columns do not divide into {' + '.join(map(str, sizes))}")
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    last = len(shape) - 1
     return [node.slice_axis(value, last, a, a + n) for a, n in zip(starts, sizes, strict=True)]
 
 

@@ -36,11 +36,11 @@ def _rotated(
     These are the cosines and sines for each position and pair; `places` are the positions, (batch
     or 1, rows). Features that have no pair stay as they are.
     """
-    batch, heads, rows, size = node.shape(value)
-    half = node.shape(tables[0])[-1]
+    batch, heads, rows, last = node.dims(value)
+    (half, size) = node.fixed((node.dims(tables[0])[-1], last))
     if 2 * half > size:
         node.fail(f"its tables turn {2 * half} features, but a head has {size}")
-    shape = (node.shape(places)[0], 1, rows, half)
+    shape = (node.dims(places)[0], 1, rows, half)
     cosine, sine = (
         node.cast(
             node.reshape(node.call("take", table, places, axis=0, mode="clip"), shape),
@@ -71,15 +71,15 @@ def rotary_embedding(node: Node) -> Expr:
     refuse(node, "is_packed_batching")
     value, places, tables = node.arg(0), node.arg(1), (node.arg(2), node.arg(3))
     flat = node.rank(value) == 3
-    shape = node.shape(value)
     if flat:
         heads = node.integer("num_heads", 0)
         if not node.integer("rotary_embedding_dim", 0):
-            heads = shape[2] // (2 * node.shape(tables[0])[1])
+            width, half = node.fixed((node.dims(value)[2], node.dims(tables[0])[1]))
+            heads = width // (2 * half)
         value = by_head(node, value, heads)
-    rows = node.shape(value)[2]
-    if node.shape(places) == (1,):  # where the first row is
-        steps = node.constant(np.arange(rows)[None], node.dtype(places))
+    rows = node.dims(value)[2]
+    if node.rank(places) == 1:  # where the first row is
+        steps = node.reshape(node.numbers_below(rows), (1, rows))
         places = node.call("add", node.reshape(places, (1, 1)), steps)
     turned = _rotated(node, value, tables, places, bool(node.integer("interleaved", 0)))
     return together(node, turned) if flat else turned
@@ -166,8 +166,10 @@ class _Cache:
         return node.call("where", kept, found, node.like(0, found))
 
     def mask(self, dtype: str) -> Expr | None:
-        """What is added to scores (batch or 1, 1, rows, total)."""
+        """What is added to scores: (batch or 1, 1, rows or 1, total)."""
         node, window = self.node, self.node.integer("local_window_size", -1)
+        if window == 0:
+            node.fail("its local_window_size of 0 leaves a query no key")
         places = node.constant(np.arange(self.total).reshape(1, 1, 1, -1), "int64")
         if not node.integer("causal", 1):
             ends = node.reshape(self.counts, (*node.shape(self.counts), 1, 1))
@@ -175,9 +177,9 @@ class _Cache:
         own = self.positions()
         own = node.reshape(own, (node.shape(own)[0], 1, self.rows, 1))
         allowed = node.call("less_equal", places, own)
-        if window >= 0:
-            oldest = node.call("subtract", own, node.like(window, own))
-            near = node.call("greater_equal", places, oldest)
+        if window > 0:
+            passed = node.call("subtract", own, node.like(window, own))
+            near = node.call("greater", places, passed)
             allowed = node.call("logical_and", allowed, near)
         if isinstance(allowed, Constant) and allowed.data.numpy().all():
             return None
@@ -214,10 +216,12 @@ def _check_options(node: Node) -> None:
 def _rows_of_groups(node: Node, mask: Expr, shape: tuple[int, ...], groups: int) -> Expr:
     """What is added to scores (batch, heads, rows, keys), for the rows of a group as one."""
     _, shared, rows, keys = shape
-    batch, heads, *_ = node.shape(mask)
+    batch, heads, count, _ = node.shape(mask)
     mask = node.slice_axis(mask, 3, 0, keys)
     if heads == 1:
-        return mask if groups == 1 else node.call("tile", mask, reps=(1, 1, groups, 1))
+        return (
+            mask if groups == 1 or count == 1 else node.call("tile", mask, reps=(1, 1, groups, 1))
+        )
     return node.reshape(mask, (batch, shared, rows, keys))
 
 

@@ -1,7 +1,5 @@
 """Normalizations of ``com.microsoft``, of sums and of embeddings."""
 
-import numpy as np
-
 from relay.frontend.onnx.converters.contrib_common import (
     DOMAIN,
     channels_first,
@@ -67,16 +65,19 @@ def skip_simplified_layer_normalization(node: Node) -> list[Expr | None]:
 # ---------------------------------------------------------------- embeddings
 
 
-def _counted(node: Node, mask: Expr | None, batch: int) -> Expr:
-    """How many ones each row of `mask` has."""
+def _counted(node: Node, mask: Expr | None, words: Expr) -> Expr:
+    """How many ones each row of `mask` has; none where there is no mask for `words`."""
     if mask is None:
-        return node.filled((batch,), 0, "int32")
+        mask = node.call("zeros_like", words)
     ones = node.call("equal", mask, node.like(1, mask))
     return node.call("sum", node.cast(ones, "int32"), axis=(1,), keepdims=False)
 
 
-def _positions(node: Node, places: Expr | None, length: int) -> Expr:
-    return node.constant(np.arange(length)[None], "int64") if places is None else places
+def _positions(node: Node, places: Expr | None, words: Expr) -> Expr:
+    if places is not None:
+        return places
+    length = node.dims(words)[1]
+    return node.reshape(node.numbers_below(length), (1, length))
 
 
 def _rows(node: Node, table: Expr, places: Expr) -> Expr:
@@ -87,20 +88,18 @@ def _rows(node: Node, table: Expr, places: Expr) -> Expr:
 def embed_layer_normalization(node: Node) -> list[Expr | None]:
     """The embeddings of words, their positions and their segments added up and normalized."""
     words, segments = node.arg(0), node.optional(1)
-    batch, length = node.shape(words)
     total = _rows(node, node.arg(2), words)
-    total = plus(node, total, _rows(node, node.arg(3), _positions(node, node.optional(8), length)))
+    total = plus(node, total, _rows(node, node.arg(3), _positions(node, node.optional(8), words)))
     if segments is not None:
         total = plus(node, total, _rows(node, node.arg(4), segments))
     result = _layer_normalized(node, total, node.arg(5), node.arg(6))
-    return [result, _counted(node, node.optional(7), batch), total]
+    return [result, _counted(node, node.optional(7), words), total]
 
 
 @onnx_operator("QEmbedLayerNormalization", domain=DOMAIN)
 def quantized_embed_layer_normalization(node: Node) -> list[Expr]:
     """Quantized embeddings of words, their positions and segments added up and normalized."""
     words, segments = node.arg(0), node.optional(1)
-    batch, length = node.shape(words)
 
     def read(index: int, places: Expr | None = None) -> Expr:
         """Rows of the table that is input `index`, the scale and zero point of which follow."""
@@ -109,12 +108,12 @@ def quantized_embed_layer_normalization(node: Node) -> list[Expr]:
         order = {2: 8, 3: 9, 4: 10, 5: 11, 6: 12}[index]
         return dequantize_linear(derived(node, [found, node.arg(order), node.arg(order + 5)]))
 
-    total = plus(node, read(2, words), read(3, _positions(node, None, length)))
+    total = plus(node, read(2, words), read(3, _positions(node, None, words)))
     if segments is not None:
         total = plus(node, total, read(4, segments))
     return [
         _layer_normalized(node, total, read(5), read(6)),
-        _counted(node, node.optional(7), batch),
+        _counted(node, node.optional(7), words),
     ]
 
 

@@ -81,8 +81,8 @@ def real_fourier(node: Node) -> Expr:
     """The first half of the spectrum of real rows: a real and an imaginary part, unscaled."""
     _check_transform(node)
     value = node.call("expand_dims", node.arg(0), axis=-1)
-    inner = derived(node, [value], inverse=0, onesided=1)
-    return fourier(inner, value, node.rank(value) - 2, None)
+    inner = derived(node, [value], inverse=0)
+    return fourier(inner, value, node.rank(value) - 2, None, True)
 
 
 @onnx_operator("Irfft", domain=DOMAIN)
@@ -90,5 +90,5 @@ def inverse_real_fourier(node: Node) -> Expr:
     """The real rows of even length that a half of a spectrum is of."""
     _check_transform(node)
     value = node.arg(0)
-    inner = derived(node, [value], inverse=1, onesided=1)
-    return node.call("squeeze", fourier(inner, value, node.rank(value) - 2, None), axis=(-1,))
+    inner = derived(node, [value], inverse=1)
+    return node.call("squeeze", fourier(inner, value, node.rank(value) - 2, None, True), axis=(-1,))

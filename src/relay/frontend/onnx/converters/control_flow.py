@@ -6,13 +6,12 @@ from typing import Final
 from onnx import GraphProto
 
 from relay.frontend.onnx.captures import Captured
-from relay.frontend.onnx.containers import coerced, joined
+from relay.frontend.onnx.division import Divided, chosen
 from relay.frontend.onnx.loops import Loop, Step, stacked
 from relay.frontend.onnx.node import Node, Result
 from relay.frontend.onnx.registry import onnx_operator
 from relay.frontend.onnx.structure import all_nodes, graphs_in
-from relay.ir.expr import Expr, If, TupleGetItem
-from relay.ir.types import Type
+from relay.ir.expr import Expr
 
 _INDEX: Final = "int64"
 
@@ -33,42 +32,42 @@ def branches(node: Node) -> Result:
     """One of two graphs, as a condition says; that one alone, where it is known."""
     condition = _scalar(node, node.arg(0), "bool")
     graphs = node.graph("then_branch"), node.graph("else_branch")
-    if any(len(g.output) != len(node.outputs) for g in graphs):
-        node.fail(f"it has {len(node.outputs)} outputs, but its branches have others")
+    if any(len(g.output) < len(node.outputs) for g in graphs):
+        node.fail(f"it has {len(node.outputs)} outputs, but one of its branches has less")
     known = node.known(condition)
     if known is not None:
         return node.scope.inner(graphs[0] if known else graphs[1], [])
+    made = [_branch(node, g) for g in graphs]
+    inner = next((m for m in made if isinstance(m, Divided)), None)
+    if inner is not None:
+        raise Divided(inner.message, condition, made, node.span)
     used = [k for k in range(len(node.outputs)) if node.output_is_used(k)]
-    sides = [[side[k] for k in used] for side in (node.scope.inner(g, []) for g in graphs)]
-    types = [
-        _common(node, k, a.checked_type, b.checked_type)
-        for k, a, b in zip(used, *sides, strict=True)
-    ]
-    ends = [[_as(node, e, t) for e, t in zip(side, types, strict=True)] for side in sides]
-    if len(used) == 1:
-        chosen: list[Expr] = [If(condition, ends[0][0], ends[1][0], node.span)]
-    else:
-        both = If(condition, node.tuple_of(ends[0]), node.tuple_of(ends[1]), node.span)
-        chosen = [TupleGetItem(both, k, node.span) for k in range(len(used))]
-    found = dict(zip(used, chosen, strict=True))
-    return [found.get(k) for k in range(len(node.outputs))]
-
-
-def _common(node: Node, index: int, a: Type, b: Type) -> Type:
-    found = joined(a, b)
-    if found is None:
-        node.unsupported(
-            f"its output {index} ({node.outputs[index]!r}) is {a} in one branch and {b} in the "
-            "other; only sizes may differ"
+    sides = [[m[k] for k in used] for m in made if not isinstance(m, Divided)]
+    values = chosen(condition, sides[0], sides[1], node.span)
+    if isinstance(values, int):
+        one, other = (side[values].checked_type for side in sides)
+        raise Divided(
+            f"{node}: its output {used[values]} ({node.outputs[used[values]]!r}) is {one} in one "
+            f"branch and {other} in the other; only sizes may differ",
+            condition,
+            (_in_place(node, used, sides[0]), _in_place(node, used, sides[1])),
+            node.span,
         )
-    return found
+    return _in_place(node, used, values)
 
 
-def _as(node: Node, value: Expr, type_: Type) -> Expr:
-    found = coerced(value, type_)
-    if found is None:
-        node.unsupported(f"a value of type {value.checked_type} cannot become a {type_}")
-    return found
+def _branch(node: Node, graph: GraphProto) -> list[Expr] | Divided:
+    """The outputs of a branch; how it is divided, if it is."""
+    try:
+        return node.scope.inner(graph, [])
+    except Divided as division:
+        return division
+
+
+def _in_place(node: Node, used: Sequence[int], values: Sequence[Expr]) -> list[Expr | None]:
+    """Values of the outputs that are `used`, and None for the others."""
+    found = dict(zip(used, values, strict=True))
+    return [found.get(k) for k in range(len(node.outputs))]
 
 
 # ---------------------------------------------------------------- loops
@@ -91,7 +90,7 @@ def loop(node: Node) -> Result:
     carried = [node.arg(k) for k in range(2, len(node.inputs))]
     count = len(carried)
     outputs = len(graph.output) - 1 - count
-    if len(graph.input) != 2 + count or not 0 <= outputs == len(node.outputs) - count:
+    if len(graph.input) != 2 + count or not max(0, len(node.outputs) - count) <= outputs:
         node.fail(
             f"its body has {len(graph.input)} inputs and {len(graph.output)} outputs, which do not "
             f"go with its own {len(node.inputs)} inputs and {len(node.outputs)} outputs"
@@ -140,7 +139,7 @@ class _Scan:
         self.states = len(arguments) - scanned
         self.outputs = len(self.graph.output) - self.states
         fits = scanned > 0 and self.states >= 0 and len(self.graph.input) == len(arguments)
-        if not fits or not 0 <= self.outputs == len(node.outputs) - self.states:
+        if not fits or not max(0, len(node.outputs) - self.states) <= self.outputs:
             node.fail(
                 f"its body has {len(self.graph.input)} inputs and {len(self.graph.output)} "
                 f"outputs, which do not go with {len(arguments)} inputs, {scanned} of which are "
@@ -151,6 +150,7 @@ class _Scan:
         self.backward = self._each(old, scanned, 0)
         self.output_axes = self._each("scan_output_axes", self.outputs, 0)
         self.output_backward = self._each("scan_output_directions", self.outputs, 0)
+        self.used = [k for k in range(self.outputs) if node.output_is_used(self.states + k)]
 
     def _each(self, name: str, count: int, default: int) -> list[int]:
         found = self.node.integers(name)
@@ -161,7 +161,7 @@ class _Scan:
     def run(
         self, arguments: Sequence[Expr], outer: Captured | None, length: Expr | None = None
     ) -> list[Expr]:
-        """The states after all slices of `arguments`, then the outputs.
+        """The states after all slices of `arguments`, then the outputs that are used.
 
         From slice number `length` on, if that is given, states stay and outputs are 0.
         """
@@ -184,6 +184,7 @@ class _Scan:
                 source = seen(graph.input[self.states + k].name, value, captured)
                 slices.append(_at(node, source, position, axes[k]))
             made = node.scope.inner(graph, [*values, *slices], captured)
+            made = [*made[: self.states], *(made[self.states + k] for k in self.used)]
             if length is not None:
                 inside = node.call("less", index, seen("length", length, captured))
                 made = [
@@ -195,23 +196,27 @@ class _Scan:
             return Step(made[: self.states], made[self.states :])
 
         names = [i.name for i in graph.input[: self.states]]
-        names += [o.name for o in graph.output[self.states :]]
+        names += [graph.output[self.states + k].name for k in self.used]
         size = _size(graph) if outer is None else None
         last, gathered = Loop(node, body, states, names, trip, outer=outer, size=size).results()
         stacks = [
-            stacked(node, g, axis, bool(backward), trip)
-            for g, axis, backward in zip(
-                gathered, self.output_axes, self.output_backward, strict=True
-            )
+            stacked(node, g, self.output_axes[k], bool(self.output_backward[k]), trip)
+            for k, g in zip(self.used, gathered, strict=True)
         ]
         return [*last, *stacks]
+
+    def results(self, found: Sequence[Expr]) -> Result:
+        """The outputs of the node: all states, and those of the others that are used."""
+        rest = dict(zip(self.used, found[self.states :], strict=True))
+        return [*found[: self.states], *(rest.get(k) for k in range(self.outputs))]
 
 
 @onnx_operator("Scan", since=9)
 def scan(node: Node) -> Result:
     """A graph for each slice of tensors, which hands states on and makes slices of outputs."""
     arguments = node.args()
-    return _Scan(node, arguments, 0).run(arguments, None)
+    scanned = _Scan(node, arguments, 0)
+    return scanned.results(scanned.run(arguments, None))
 
 
 @onnx_operator("Scan", since=8)
@@ -236,6 +241,7 @@ def batched_scan(node: Node) -> Result:
             length = _at(node, every, index, 0)
         return Step([], inner.run(own, captured, length))
 
-    names = [o.name for o in inner.graph.output]
+    outputs = [*range(inner.states), *(inner.states + k for k in inner.used)]
+    names = [inner.graph.output[k].name for k in outputs]
     _, gathered = Loop(node, body, [], names, batch).results()
-    return [stacked(node, g, 0, False, batch) for g in gathered]
+    return inner.results([stacked(node, g, 0, False, batch) for g in gathered])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import Extent
 from relay.ir.expr import Expr
 
 
@@ -40,11 +41,11 @@ def spatial_rank(node: Node, value: Expr) -> int:
     """How many axes follow batch and channels: one to three."""
     rank = node.rank(value) - 2
     if not 1 <= rank <= 3:
-        node.unsupported(f"it works on {node.shape(value)}; expected 1 to 3 spatial axes")
+        node.unsupported(f"it works on {node.type_of(value)}; expected 1 to 3 spatial axes")
     return rank
 
 
-def window(node: Node, image: Sequence[int], kernel: Sequence[int]) -> Window:
+def window(node: Node, image: Sequence[Extent], kernel: Sequence[int]) -> Window:
     """The window of a convolution or pooling over an image of spatial shape `image`."""
     rank = len(image)
     strides = _per_axis(node, "strides", rank, 1)
@@ -52,7 +53,7 @@ def window(node: Node, image: Sequence[int], kernel: Sequence[int]) -> Window:
     automatic = node.text("auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         before, after = [], []
-        for size, k, s, d in zip(image, kernel, strides, dilations, strict=True):
+        for size, k, s, d in zip(node.fixed(image), kernel, strides, dilations, strict=True):
             total = max(0, (-(-size // s) - 1) * s + (k - 1) * d + 1 - size)
             small, large = total // 2, total - total // 2
             before.append(small if automatic == "SAME_UPPER" else large)
@@ -92,7 +93,7 @@ def convolution(node: Node) -> Expr:
 def convolve(node: Node, value: Expr, weight: Expr) -> Expr:
     """`value` and `weight` convolved as the attributes of `node` say."""
     rank = spatial_rank(node, value)
-    moves = window(node, node.shape(value)[2:], _kernel_shape(node, weight, rank))
+    moves = window(node, node.dims(value)[2:], _kernel_shape(node, weight, rank))
     return node.call(
         f"nn.conv{rank}d",
         value,
@@ -111,7 +112,7 @@ def transposed_convolution(node: Node) -> Expr:
     """The transpose of a convolution: it makes the image larger by its strides."""
     value, weight = node.arg(0), node.arg(1)
     rank = spatial_rank(node, value)
-    image = node.shape(value)[2:]
+    image = node.dims(value)[2:]
     kernel = _kernel_shape(node, weight, rank)
     strides = _per_axis(node, "strides", rank, 1)
     dilations = _per_axis(node, "dilations", rank, 1)
@@ -124,11 +125,12 @@ def transposed_convolution(node: Node) -> Expr:
     ]
     wanted = node.integers("output_shape")
     if wanted is None and automatic in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = [size * s for size, s in zip(image, strides, strict=True)]
+        wanted = [size * s for size, s in zip(node.fixed(image), strides, strict=True)]
     if wanted is not None:
-        total = [max(0, f - w) for f, w in zip(full, wanted[-rank:], strict=True)]
+        whole = node.fixed(full)
+        total = [max(0, f - w) for f, w in zip(whole, wanted[-rank:], strict=True)]
         # What must grow beyond the full size is left to the padding of the output.
-        grown = [max(0, w - f) for f, w in zip(full, wanted[-rank:], strict=True)]
+        grown = [max(0, w - f) for f, w in zip(whole, wanted[-rank:], strict=True)]
         extra = tuple(e + g for e, g in zip(extra, grown, strict=True))
         half, rest = [t // 2 for t in total], [t - t // 2 for t in total]
         before, after = (half, rest) if automatic == "SAME_UPPER" else (rest, half)

@@ -76,7 +76,7 @@ def operands(node: Node) -> tuple[Expr, Expr]:
     if node.opset >= 7 or not node.integer("broadcast", 0) or not node.has("axis"):
         return left, right
     axis = node.axis("axis", node.rank(left))
-    shape = node.shape(right)
+    shape = node.dims(right)
     missing = node.rank(left) - axis - len(shape)
     if missing < 0:
         node.fail(f"{shape} does not fit into {node.type_of(left)} from axis {axis} on")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.converters.convolution import add_bias, window
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
@@ -166,3 +167,28 @@ def _normal(
 def image_decoder(node: Node) -> Expr:
     """The picture in a file."""
     return node.call("image.decode", node.arg(0), pixel_format=node.text("pixel_format", "RGB"))
+
+
+@onnx_operator("AffineGrid")
+def affine_grid(node: Node) -> Expr:
+    """Where an affine map takes the pixels of an image, or of a volume: x first, from -1 to 1."""
+    theta = node.arg(0)
+    batch, *space = node.static_integers(1, "size")
+    space = space[1:]  # behind the channels
+    rank = len(space)
+    if rank not in (2, 3) or node.shape(theta) != (batch, rank, rank + 1):
+        node.fail(f"maps {node.shape(theta)} do not fit {rank} axes of {batch} images")
+    dtype = node.dtype(theta)
+    node.check_size((batch, *space, rank), dtype)
+    node.spend((*space, rank + 1), "float64")
+    lines = []
+    for size in space:
+        steps = np.arange(size)
+        if node.integer("align_corners", 0):
+            lines.append(2 * steps / max(1, size - 1) - 1 if size > 1 else 0.0 * steps)
+        else:
+            lines.append((2 * steps + 1) / size - 1)
+    places = np.stack([*np.meshgrid(*lines, indexing="ij")][::-1] + [np.ones(space)], -1)
+    base = node.constant(places.reshape(1, math.prod(space), rank + 1), dtype)
+    moved = matrix_product(node, base, node.transpose(theta, (0, 2, 1)))
+    return node.reshape(moved, (batch, *space, rank))

@@ -6,6 +6,7 @@ negative ones and never reads outside the tensor.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import Extent, compared
 from relay.ir.expr import Constant, Expr
 
 
@@ -26,16 +28,17 @@ def _positive(node: Node, indices: npt.NDArray[Any], extent: int) -> npt.NDArray
 def _take_known(node: Node, value: Expr, indices: npt.NDArray[np.int64], axis: int) -> Expr:
     """Elements at known `indices`: a slice where they are equally spaced, which reads in order."""
     flat = indices.reshape(-1)
-    shape = node.shape(value)
+    shape = node.dims(value)
     result = (*shape[:axis], *indices.shape, *shape[axis + 1 :])
     steps = np.diff(flat)
     if flat.size == 0:
-        return node.filled(result, 0, node.dtype(value))
+        return node.filled(node.fixed(result), 0, node.dtype(value))
+    (extent,) = node.fixed(shape[axis : axis + 1])
     if flat.size == 1 or (steps[0] != 0 and (steps == steps[0]).all()):
         step = int(steps[0]) if flat.size > 1 else 1
         begin, end = int(flat[0]), int(flat[-1]) + (1 if step > 0 else -1)
-        end = -shape[axis] - 1 if end == -1 else end
-        part = node.slice_axis(value, axis, begin, min(end, shape[axis]), step)
+        end = -extent - 1 if end == -1 else end
+        part = node.slice_axis(value, axis, begin, min(end, extent), step)
         if not indices.shape:
             return node.call("squeeze", part, axis=(axis,))
         return node.reshape(part, result)
@@ -48,9 +51,10 @@ def gather(node: Node) -> Expr:
     value, indices = node.arg(0), node.arg(1)
     axis = node.axis("axis", node.rank(value), 0)
     known = node.known(indices)
-    if known is None:
+    extent = node.dims(value)[axis]
+    if known is None or not isinstance(extent, int):
         return node.call("take", value, indices, axis=axis, mode="wrap")
-    places = _positive(node, known, node.shape(value)[axis])
+    places = _positive(node, known, extent)
     if isinstance(value, Constant):
         return node.call("take", value, node.constant(places, "int64"), axis=axis, mode="clip")
     return _take_known(node, value, places, axis)
@@ -61,37 +65,51 @@ def gather_elements(node: Node) -> Expr:
     """Single elements along an axis: the indices replace one coordinate."""
     value, indices = node.arg(0), node.arg(1)
     axis = node.axis("axis", node.rank(value), 0)
-    extent = node.shape(value)[axis]
+    extent = node.dims(value)[axis]
+    value = _as_far_as(node, value, node.dims(indices), axis)
     known = node.known(indices)
-    if known is None:
-        indices = node.call("floor_mod", indices, node.like(extent, indices))
+    if known is None or not isinstance(extent, int):
+        indices = node.call("floor_mod", indices, node.scalar(extent, node.dtype(indices)))
     else:
         indices = node.constant(_positive(node, known, extent), "int64")
     return node.call("gather", value, indices, axis=axis)
+
+
+def _as_far_as(node: Node, value: Expr, wanted: Sequence[Extent], axis: int) -> Expr:
+    """The part of `value` that indices of shape `wanted` reach beside `axis`."""
+    sizes = node.dims(value)
+    fit = len(wanted) == len(sizes) and all(
+        compared(w, d) != 1 for k, (w, d) in enumerate(zip(wanted, sizes, strict=True)) if k != axis
+    )
+    if not fit:
+        node.fail(f"indices of shape {tuple(wanted)} do not fit a tensor of shape {sizes}")
+    ends = [d if k == axis else w for k, (w, d) in enumerate(zip(wanted, sizes, strict=True))]
+    return node.slice(value, [0] * len(ends), ends, [1] * len(ends))
 
 
 @onnx_operator("GatherND")
 def gather_nd(node: Node) -> Expr:
     """Slices at places named by tuples of indices, the last axis of the indices."""
     value, indices = node.arg(0), node.arg(1)
-    shape, wanted = node.shape(value), node.shape(indices)
+    shape, wanted = node.dims(value), node.dims(indices)
     batch = node.integer("batch_dims", 0)
-    depth = wanted[-1] if wanted else 0
+    (depth,) = node.fixed(wanted[-1:]) or (0,)
     if not wanted or not 0 <= batch < len(wanted) or not 1 <= depth <= len(shape) - batch:
         node.fail(f"indices of shape {wanted} do not fit a tensor of shape {shape}")
     indexed = shape[batch : batch + depth]
     known = node.known(indices)
-    if known is None:
-        limits = node.constant(indexed, node.dtype(indices))
+    if known is None or not node.type_of(value).is_static:
+        limits = node.cast(node.vector(indexed), node.dtype(indices))
         first = node.call("floor_mod", indices, limits)
         first = node.transpose(first, [len(wanted) - 1, *range(len(wanted) - 1)])
         return node.call("gather_nd", value, first, batch_dims=batch, index_rank=depth)
     # Known tuples become numbers of one flat axis, which often are a plain slice.
+    shape, indexed = node.fixed(shape), node.fixed(indexed)
     places = [_positive(node, known[..., i], d) for i, d in enumerate(indexed)]
     if batch:
-        if wanted[:batch] != shape[:batch]:
-            node.fail(f"the first {batch} sizes of {wanted} and {shape} differ")
-        grid = np.indices(wanted[:-1])[:batch]
+        if known.shape[:batch] != shape[:batch]:
+            node.fail(f"the first {batch} sizes of {known.shape} and {shape} differ")
+        grid = np.indices(known.shape[:-1])[:batch]
         places = [*grid, *places]
     used = batch + depth
     flat = np.ravel_multi_index(places, shape[:used])
@@ -107,7 +125,8 @@ def one_hot(node: Node) -> Expr:
     values = node.arg(2)
     rank = node.rank(indices) + 1
     axis = node.axis("axis", rank, -1)
-    node.check_size((*node.shape(indices), depth), node.dtype(values))
+    sizes = [d for d in node.dims(indices) if isinstance(d, int)]
+    node.check_size((*sizes, depth), node.dtype(values))
     node.spend((depth,), "int64")
     extent = [depth if i == axis else 1 for i in range(rank)]
     places = node.constant(np.arange(depth).reshape(extent), "int64")

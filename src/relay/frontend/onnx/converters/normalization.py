@@ -63,10 +63,10 @@ def _flat_parameter(node: Node, value: Expr | None, shape: Sequence[int], dtype:
 def layer_normalization(node: Node) -> list[Expr | None]:
     """All axes from `axis` on normalized together; their means and inverse deviations."""
     value = node.arg(0)
-    shape, dtype = node.shape(value), node.dtype(value)
+    shape, dtype = node.dims(value), node.dtype(value)
     axis = node.axis("axis", len(shape), -1)
     wide = "float32" if dtype in _NARROW and node.integer("stash_type", 1) == 1 else dtype
-    inner = shape[axis:]
+    inner = node.fixed(shape[axis:])
     flat = node.reshape(node.cast(value, wide), (*shape[:axis], math.prod(inner)))
     scale = _flat_parameter(node, node.arg(1), inner, wide)
     bias = _flat_parameter(node, node.optional(2), inner, wide)
@@ -118,7 +118,7 @@ def _group_normalization(node: Node, scale: Expr, bias: Expr) -> Expr:
 @onnx_operator("GroupNormalization")
 def group_normalization_by_group(node: Node) -> Expr:
     """Channels normalized in groups; scale and bias have one number for each group."""
-    channels, groups = node.shape(node.arg(0))[1], node.integer("num_groups")
+    (channels,), groups = node.fixed(node.dims(node.arg(0))[1:2]), node.integer("num_groups")
     if groups < 1 or channels % groups:
         node.fail(f"{channels} channels do not divide into {groups} groups")
 

@@ -8,7 +8,6 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from relay import dtypes
 from relay.frontend.onnx.converters.convolution import Window, spatial_rank, window
 from relay.frontend.onnx.converters.reduction import reduce as reduce_axes
 from relay.frontend.onnx.node import Node
@@ -22,11 +21,11 @@ def _pooling_window(node: Node, value: Expr) -> tuple[Window, tuple[int, ...]]:
     kernel = node.integers("kernel_shape")
     if kernel is None or len(kernel) != rank or any(k < 1 for k in kernel):
         node.fail(f"its kernel_shape must have {rank} positive numbers, found {kernel}")
-    image = node.shape(value)[2:]
+    image = node.dims(value)[2:]
     moves = window(node, image, kernel)
     beyond = [0] * rank
     if node.integer("ceil_mode", 0):
-        for i, (size, reach) in enumerate(zip(image, moves.reach, strict=True)):
+        for i, (size, reach) in enumerate(zip(node.fixed(image), moves.reach, strict=True)):
             stride, before, after = moves.strides[i], moves.before[i], moves.after[i]
             steps = -(-(size + before + after - reach) // stride)
             # A window must start inside the image or the padding before it.
@@ -89,14 +88,15 @@ def _places(node: Node, value: Expr, moves: Window) -> Expr:
     flat = numbered(range(rank))
     told = numbered(reversed(range(rank))) if node.integer("storage_order", 0) else flat
     shape = (math.prod(steps), math.prod(moves.kernel))
-    # What is outside is read from one more element, which is never the largest.
-    reads = np.where(outside, size, flat).reshape(shape)
-    rows = node.reshape(value, (batch * channels, size))
-    lowest = node.filled(
-        (batch * channels, 1), dtypes.minimum(node.dtype(value)), node.dtype(value)
+    beside = np.broadcast_to(outside, (*steps, *moves.kernel)).reshape(shape)
+    # What is beside the image is read from the window's first place inside: ties go to that one.
+    first_inside = beside.argmin(1)[:, None]
+    flat, told = (
+        np.where(beside, np.take_along_axis(places, first_inside, 1), places)
+        for places in (table.reshape(shape) for table in (flat, told))
     )
-    padded = node.concatenate([rows, lowest], 1)
-    windows = node.call("take", padded, node.constant(reads, "int64"), axis=1, mode="clip")
+    rows = node.reshape(value, (batch * channels, size))
+    windows = node.call("take", rows, node.constant(flat, "int64"), axis=1, mode="clip")
     tap = node.call("argmax", windows, axis=(2,), keepdims=False)
     first = node.constant(np.arange(shape[0]) * shape[1], "int64")
     where = node.call("add", node.cast(tap, "int64"), first)

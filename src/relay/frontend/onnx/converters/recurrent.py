@@ -23,6 +23,7 @@ from relay.frontend.onnx.converters.activation import (
 from relay.frontend.onnx.converters.contraction import dense
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import Extent, compared
 from relay.ir.expr import Expr
 
 _MAX_STEPS = 1 << 16
@@ -100,7 +101,7 @@ class _Layer:
 
     node: Node
     steps: int
-    batch: int
+    batch: Extent
     hidden: int
     backwards: bool
     data: Expr  # (steps * batch, inputs)
@@ -110,7 +111,7 @@ class _Layer:
     state_bias: Expr | None  # (gates * hidden,)
     states: list[Expr | None]  # (batch, hidden) each; None stands for zeros
     activations: list[_Activation]
-    clip: float | None  # bounds what goes into activations
+    clip: float | None  # bounds what goes into the activations of gates
     lengths: Expr | None  # (batch, 1): how many steps each sequence has; None stands for all
     peepholes: list[Expr] | None  # (hidden,) each
 
@@ -132,17 +133,26 @@ class _Layer:
 
     def at(self, projected: Expr, step: int) -> Expr:
         """The rows of `projected` that belong to `step`: (batch, gates * hidden)."""
-        return self.node.slice_axis(projected, 0, step * self.batch, (step + 1) * self.batch)
+        if isinstance(self.batch, int):
+            return self.node.slice_axis(projected, 0, step * self.batch, (step + 1) * self.batch)
+        width = self.node.dims(projected)[1]
+        whole = self.node.reshape(projected, (self.steps, self.batch, width))
+        part = self.node.slice_axis(whole, 0, step, step + 1)
+        return self.node.call("squeeze", part, axis=(0,))
 
     def gate(self, gates: Expr, index: int, count: int = 1) -> Expr:
         """`count` gates from `index` on: (batch, count * hidden)."""
         hidden = self.hidden
         return self.node.slice_axis(gates, 1, index * hidden, (index + count) * hidden)
 
-    def apply(self, index: int, value: Expr) -> Expr:
-        """Activation function `index`."""
+    def gated(self, index: int, value: Expr) -> Expr:
+        """Activation function `index` of a gate, which is brought into bounds before."""
         if self.clip is not None:
             value = self.node.call("clip", value, a_min=-self.clip, a_max=self.clip)
+        return self.apply(index, value)
+
+    def apply(self, index: int, value: Expr) -> Expr:
+        """Activation function `index`."""
         return self.activations[index].apply(self.node, value)
 
     def peep(self, gate: Expr, index: int, cell: Expr | None) -> Expr:
@@ -193,7 +203,8 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
     batch_first = bool(node.integer("layout", 0))
     if batch_first:
         data = node.transpose(data, (1, 0, 2))
-    steps, batch, inputs = node.shape(data)
+    (steps,), batch = node.fixed(node.dims(data)[:1]), node.dims(data)[1]
+    (inputs,) = node.fixed(node.dims(data)[2:])
     if steps > _MAX_STEPS:
         node.unsupported(f"it runs for {steps} steps; at most {_MAX_STEPS} are supported")
     hidden = node.shape(recurrences)[-1]
@@ -223,7 +234,7 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
 
     def pick(value: Expr, index: int) -> Expr:
         part = node.slice_axis(value, 0, index, index + 1)
-        return node.reshape(part, node.shape(value)[1:])
+        return node.reshape(part, node.dims(value)[1:])
 
     layers = []
     for i in range(count):
@@ -255,9 +266,13 @@ def _thirds(node: Node, value: Expr, size: int) -> list[Expr]:
     return [node.slice_axis(value, 0, k * size, (k + 1) * size) for k in range(3)]
 
 
-def _expect(node: Node, what: str, value: Expr, shape: tuple[int, ...]) -> None:
-    if node.shape(value) != shape:
-        node.fail(f"its {what} must have the shape {shape}, found {node.shape(value)}")
+def _expect(node: Node, what: str, value: Expr, shape: tuple[Extent, ...]) -> None:
+    found = node.dims(value)
+    fits = len(found) == len(shape) and all(
+        compared(a, b) in (0, None) for a, b in zip(found, shape, strict=True)
+    )
+    if not fits:
+        node.fail(f"its {what} must have the shape {shape}, found {found}")
 
 
 def _outputs(node: Node, layers: Sequence[_Layer], runs: Sequence[_Run]) -> list[Expr | None]:
@@ -281,7 +296,11 @@ def _outputs(node: Node, layers: Sequence[_Layer], runs: Sequence[_Run]) -> list
 
 
 def _zero_state(layer: _Layer) -> Expr:
-    return layer.node.filled((layer.batch, layer.hidden), 0.0, layer.node.dtype(layer.data))
+    node, dtype = layer.node, layer.node.dtype(layer.data)
+    if isinstance(layer.batch, int):
+        return node.filled((layer.batch, layer.hidden), 0.0, dtype)
+    shape = (layer.batch, layer.hidden)
+    return node.full(node.constant(0.0, dtype), shape, node.vector(shape))
 
 
 def _run_lstm(layer: _Layer, coupled: bool) -> _Run:
@@ -291,16 +310,16 @@ def _run_lstm(layer: _Layer, coupled: bool) -> _Run:
     outputs: dict[int, Expr] = {}
     for step in layer.order():
         gates = layer.plus_state(layer.at(projected, step), hidden, layer.recurrence)
-        enter = layer.apply(0, layer.peep(layer.gate(gates, 0), 0, cell))
-        proposed = layer.multiply(enter, layer.apply(1, layer.gate(gates, 3)))
+        enter = layer.gated(0, layer.peep(layer.gate(gates, 0), 0, cell))
+        proposed = layer.multiply(enter, layer.gated(1, layer.gate(gates, 3)))
         new = proposed
         if cell is not None:
             if coupled:
                 forget = affine(layer.node, enter, -1, 1)
             else:
-                forget = layer.apply(0, layer.peep(layer.gate(gates, 2), 2, cell))
+                forget = layer.gated(0, layer.peep(layer.gate(gates, 2), 2, cell))
             new = layer.add(layer.multiply(forget, cell), proposed)
-        leave = layer.apply(0, layer.peep(layer.gate(gates, 1), 1, new))
+        leave = layer.gated(0, layer.peep(layer.gate(gates, 1), 1, new))
         shown = layer.multiply(leave, layer.apply(2, new))
         outputs[step] = layer.at_valid(step, shown, None)
         hidden, cell = layer.at_valid(step, shown, hidden), layer.at_valid(step, new, cell)
@@ -338,17 +357,17 @@ def _run_gru(layer: _Layer, reset_after: bool) -> _Run:
             memory = None if product is None else layer.gate(product, 2)
             if proposal_bias is not None:
                 memory = proposal_bias if memory is None else layer.add(memory, proposal_bias)
-            reset = layer.apply(0, layer.gate(gates, 1))
+            reset = layer.gated(0, layer.gate(gates, 1))
             if memory is not None:
                 candidate = layer.add(candidate, layer.multiply(reset, memory))
         else:
             gates = layer.plus_state(layer.gate(inputs, 0, 2), hidden, update_reset)
             if hidden is not None:
-                reset = layer.apply(0, layer.gate(gates, 1))
+                reset = layer.gated(0, layer.gate(gates, 1))
                 kept = layer.multiply(reset, hidden)
                 candidate = layer.plus_state(candidate, kept, proposal)
-        update = layer.apply(0, layer.gate(gates, 0))
-        fresh = layer.multiply(affine(node, update, -1, 1), layer.apply(1, candidate))
+        update = layer.gated(0, layer.gate(gates, 0))
+        fresh = layer.multiply(affine(node, update, -1, 1), layer.gated(1, candidate))
         new = fresh if hidden is None else layer.add(fresh, layer.multiply(update, hidden))
         outputs[step] = layer.at_valid(step, new, None)
         hidden = layer.at_valid(step, new, hidden)
@@ -362,7 +381,7 @@ def _run_rnn(layer: _Layer) -> _Run:
     outputs: dict[int, Expr] = {}
     for step in layer.order():
         gates = layer.plus_state(layer.at(projected, step), hidden, layer.recurrence)
-        new = layer.apply(0, gates)
+        new = layer.gated(0, gates)
         outputs[step] = layer.at_valid(step, new, None)
         hidden = layer.at_valid(step, new, hidden)
     last = [hidden if hidden is not None else _zero_state(layer)]

@@ -42,7 +42,7 @@ def reduce(node: Node, operator: str, value: Expr, axes: list[int], keep: bool) 
     # Layout passes know this form of a mean over an image.
     if operator == "mean" and axes == [2, 3] and node.rank(value) == 4:
         mean = node.call("nn.global_avg_pool2d", value)
-        return mean if keep else node.reshape(mean, node.shape(value)[:2])
+        return mean if keep else node.reshape(mean, node.dims(value)[:2])
     return node.call(operator, value, axis=tuple(axes), keepdims=keep)
 
 
@@ -83,7 +83,7 @@ def log_sum_exp(node: Node) -> Expr:
     result = node.call("add", total, largest)
     if keep:
         return result
-    return node.reshape(result, [d for i, d in enumerate(node.shape(value)) if i not in axes])
+    return node.reshape(result, [d for i, d in enumerate(node.dims(value)) if i not in axes])
 
 
 def _arg_reduce(operator: str) -> Callable[[Node], Expr]:

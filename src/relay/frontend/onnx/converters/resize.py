@@ -43,6 +43,7 @@ def _coordinates(
 
 
 def _nearest(node: Node, mode: str, at: _Floats) -> _Indices:
+    at = at.astype(np.float32)  # what is half a pixel in single precision is not beyond it
     match mode:
         case "round_prefer_floor":
             found = np.ceil(at - 0.5)
@@ -135,7 +136,7 @@ def _interpolated(
         if np.array_equal(places, np.arange(size)):
             return value
         times = result // size
-        if result % size == 0 and np.array_equal(places, np.arange(result) // times):
+        if result and result % size == 0 and np.array_equal(places, np.arange(result) // times):
             return node.call("repeat", value, repeats=times, axis=axis)
         return _take(node, value, places, axis)
     extent = [1] * node.rank(value)

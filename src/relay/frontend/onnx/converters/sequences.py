@@ -8,7 +8,7 @@ from relay.frontend.onnx.containers import (
     chain,
     coerced,
     constructor,
-    joined,
+    joined_elements,
     known_elements,
     known_presence,
     list_element,
@@ -47,7 +47,7 @@ def _as(node: Node, value: Expr, type_: Type) -> Expr:
 
 
 def _common(node: Node, a: Type, b: Type) -> Type:
-    found = joined(a, b)
+    found = joined_elements(a, b)
     if found is None:
         node.unsupported(f"a sequence of {a} cannot have an element of type {b}")
     return found

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from relay import dtypes
+from relay.frontend.onnx.converters.slicing import sliced
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.sizes import Extent, broadcast, least, quotient
 from relay.frontend.onnx.tensors import to_ndarray
 from relay.ir.expr import Expr
 
@@ -36,14 +39,18 @@ def constant(node: Node) -> Expr:
 @onnx_operator("ConstantOfShape")
 def constant_of_shape(node: Node) -> Expr:
     """A tensor of a given shape, filled with one value."""
-    shape = node.static_integers(0, "shape")
+    shape = node.sizes(0, "shape")
     tensor = node.tensor("value")
-    if tensor is None:
-        return node.filled(shape, 0.0, "float32")
-    value = to_ndarray(tensor)
-    if math.prod(value.shape) != 1:
-        node.fail(f"its value must be one number, found {value.dtype}{value.shape}")
-    return node.filled(shape, value.values().item(), value.dtype)
+    number, dtype = 0.0, "float32"
+    if tensor is not None:
+        value = to_ndarray(tensor)
+        if math.prod(value.shape) != 1:
+            node.fail(f"its value must be one number, found {value.dtype}{value.shape}")
+        number, dtype = value.values().item(), value.dtype
+    known = [d for d in shape if isinstance(d, int)]
+    if len(known) == len(shape):
+        return node.filled(known, number, dtype)
+    return node.full(node.constant(number, dtype), shape, node.arg(0))
 
 
 @onnx_operator("Shape")
@@ -55,8 +62,9 @@ def shape_of(node: Node) -> Expr:
         len(shape)
     )
     wanted = shape[first:last]
-    if all(isinstance(d, int) for d in wanted):
-        return node.constant(wanted, "int64")
+    known = [d for d in wanted if isinstance(d, int)]
+    if len(known) == len(wanted):
+        return node.constant(known, "int64")
     sizes = node.call("shape_of", value, dtype="int64")
     return node.slice(sizes, [first], [last], [1])
 
@@ -73,13 +81,28 @@ def size_of(node: Node) -> Expr:
 @onnx_operator("Range")
 def number_range(node: Node) -> Expr:
     """Numbers from a start up to a limit in equal steps."""
-    start, limit, delta = (node.static(i, "bounds").reshape(()).item() for i in range(3))
+    found = [node.known(node.arg(i)) for i in range(3)]
+    numbers = [n.reshape(()).item() for n in found if n is not None]
+    if len(numbers) < len(found):
+        return _open_range(node)
+    start, limit, delta = numbers
     if delta == 0:
         node.fail("its step is 0")
     count = max(0, math.ceil((limit - start) / delta))
     dtype = node.dtype(node.arg(0))
     node.spend((count,), "float64")
     return node.constant(start + np.arange(count) * delta, dtype)
+
+
+def _open_range(node: Node) -> Expr:
+    """Numbers between bounds of which some are known only at run time."""
+    first, stop, step = (node.arg(i) for i in range(3))
+    size: Extent | None = None
+    if dtypes.is_integer(node.dtype(first)):
+        (start,), (limit,), (delta,) = (node.sizes(i, "bounds") for i in range(3))
+        if delta == 1 and least(limit - start) is not None:
+            size = limit - start
+    return node.progression(first, stop, step, size)
 
 
 @onnx_operator("EyeLike")
@@ -99,27 +122,28 @@ def eye_like(node: Node) -> Expr:
 def reshape(node: Node) -> Expr:
     """The same elements in another shape; 0 copies a size, -1 is what is left."""
     value = node.arg(0)
-    found = node.shape(value)
-    wanted = node.static_integers(1, "shape")
+    found = node.dims(value)
+    wanted = node.sizes(1, "shape")
     if not node.integer("allowzero", 0):
         if any(d == 0 and i >= len(found) for i, d in enumerate(wanted)):
             node.fail(f"the shape {wanted} copies a dimension that {found} does not have")
         wanted = [found[i] if d == 0 else d for i, d in enumerate(wanted)]
-    if wanted.count(-1) > 1 or any(d < -1 for d in wanted):
+    if wanted.count(-1) > 1 or any(isinstance(d, int) and d < -1 for d in wanted):
         node.fail(f"{wanted} is not a shape: only one size may be -1, none may be less")
     if -1 in wanted:
-        rest = math.prod(d for d in wanted if d != -1)
-        if rest == 0 or math.prod(found) % rest:
+        whole, rest = math.prod(found), math.prod(d for d in wanted if d != -1)
+        left = quotient(whole, rest)
+        if rest == 0 or (left is None and isinstance(whole, int) and isinstance(rest, int)):
             node.fail(f"a tensor of shape {found} cannot become {tuple(wanted)}")
-        wanted[wanted.index(-1)] = math.prod(found) // rest
-    return node.reshape(value, wanted)
+        wanted[wanted.index(-1)] = -1 if left is None else left
+    return node.reshape(value, wanted, node.arg(1))
 
 
 @onnx_operator("Flatten")
 def flatten(node: Node) -> Expr:
     """A matrix: the axes before `axis` become its rows, the others its columns."""
     value = node.arg(0)
-    shape = node.shape(value)
+    shape = node.dims(value)
     axis = node.integer("axis", 1)
     if not -len(shape) <= axis <= len(shape):
         node.fail(f"the axis {axis} is not one of a tensor with {len(shape)} dimensions")
@@ -151,13 +175,13 @@ def _given_axes(node: Node) -> list[int] | None:
 def squeeze(node: Node) -> Expr:
     """Axes of size 1 removed."""
     value = node.arg(0)
-    shape = node.shape(value)
+    shape = node.dims(value)
     given = _given_axes(node)
     if given is None:
-        axes = [i for i, d in enumerate(shape) if d == 1]
+        axes = [i for i, d in enumerate(node.fixed(shape)) if d == 1]
     else:
         axes = node.normal_axes(given, len(shape))
-    if any(shape[a] != 1 for a in axes):
+    if any(isinstance(shape[a], int) and shape[a] != 1 for a in axes):
         node.fail(f"the axes {axes} of a tensor of shape {shape} do not all have size 1")
     return node.call("squeeze", value, axis=tuple(sorted(axes))) if axes else value
 
@@ -188,7 +212,8 @@ def space_to_depth(node: Node) -> Expr:
     value, size = node.arg(0), node.integer("blocksize")
     if node.text("mode", "DCR") != "CRD":
         return node.call("nn.space_to_depth", value, block_size=size)
-    batch, channels, height, width = node.shape(value)
+    batch, *rest = node.dims(value)
+    channels, height, width = node.fixed(rest)
     if size < 1 or height % size or width % size:
         node.fail(f"{height}x{width} elements do not divide into blocks of {size}x{size}")
     blocks = (batch, channels, height // size, size, width // size, size)
@@ -203,20 +228,31 @@ def space_to_depth(node: Node) -> Expr:
 def expand(node: Node) -> Expr:
     """A tensor broadcast together with a shape."""
     value = node.arg(0)
-    shape = np.broadcast_shapes(node.shape(value), tuple(node.static_integers(1, "shape")))
-    return node.broadcast(value, shape)
+    old, wanted = node.dims(value), node.sizes(1, "shape")
+    shape = broadcast(old, wanted)
+    if shape is not None:
+        return node.broadcast(value, shape, node.arg(1) if list(shape) == wanted else None)
+    known = [d for d in (*old, *wanted) if isinstance(d, int)]
+    if len(known) == len(old) + len(wanted):
+        node.fail(f"a tensor of shape {old} does not broadcast with the shape {wanted}")
+    # Which of two sizes is 1 shows only at run time: a choice between equals broadcasts both.
+    everywhere = node.full(node.constant(True, "bool"), wanted, node.arg(1))
+    return node.call("where", everywhere, value, value)
 
 
 @onnx_operator("Tile")
 def tile(node: Node) -> Expr:
     """A tensor repeated along its axes."""
     value = node.arg(0)
-    times = node.static_integers(1, "repeats")
-    shape = node.shape(value)
+    times = node.sizes(1, "repeats")
+    shape = node.dims(value)
     if len(times) != len(shape):
         node.fail(f"it needs one number of repeats for each of {len(shape)} axes, found {times}")
-    node.check_size([d * t for d, t in zip(shape, times, strict=True)], node.dtype(value))
-    return value if set(times) <= {1} else node.call("tile", value, reps=tuple(times))
+    made = [d * t for d, t in zip(shape, times, strict=True)]
+    known = [d for d in made if isinstance(d, int)]
+    if len(known) == len(made):
+        node.check_size(known, node.dtype(value))
+    return node.tile(value, times, node.arg(1))
 
 
 # ---------------------------------------------------------------- joining and cutting
@@ -234,16 +270,18 @@ def split(node: Node) -> list[Expr]:
     """A tensor cut along an axis, into parts of given or of equal sizes."""
     value = node.arg(0)
     axis = node.axis("axis", node.rank(value), 0)
-    extent = node.shape(value)[axis]
+    extent = node.dims(value)[axis]
     if node.optional(1) is not None:
         sizes = node.static_integers(1, "sizes")
     elif (given := node.integers("split")) is not None:
         sizes = given
     else:
         count = node.integer("num_outputs", len(node.outputs))
-        part = -(-extent // count)
-        sizes = [max(0, min(part, extent - i * part)) for i in range(count)]
-    if sum(sizes) != extent or any(s < 0 for s in sizes) or len(sizes) < len(node.outputs):
+        (whole,) = node.fixed([extent])
+        part = -(-whole // count)
+        sizes = [max(0, min(part, whole - i * part)) for i in range(count)]
+    wrong = isinstance(extent, int) and sum(sizes) != extent
+    if wrong or any(s < 0 for s in sizes) or len(sizes) < len(node.outputs):
         node.fail(f"it cuts {extent} elements into {sizes} for {len(node.outputs)} outputs")
     if len(sizes) == 1:
         return [value]
@@ -252,49 +290,22 @@ def split(node: Node) -> list[Expr]:
     return [node.field(parts, i) for i in range(len(node.outputs))]
 
 
-def _slice(
-    node: Node,
-    starts: Sequence[int],
-    ends: Sequence[int],
-    axes: Sequence[int] | None,
-    steps: Sequence[int] | None,
-) -> Expr:
-    value = node.arg(0)
-    shape = node.shape(value)
-    axes = range(len(starts)) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
-    if not len(starts) == len(ends) == len(axes) == len(steps):
-        node.fail("its starts, ends, axes and steps are not of one length")
-    begin, end, stride = [0] * len(shape), list(shape), [1] * len(shape)
-    axes = node.normal_axes(axes, len(shape))
-    for axis, first, last, step in zip(axes, starts, ends, steps, strict=True):
-        if step == 0:
-            node.fail("its step is 0")
-        begin[axis], end[axis], stride[axis] = slice(first, last, step).indices(shape[axis])
-    empty = [len(range(b, e, s)) for b, e, s in zip(begin, end, stride, strict=True)]
-    if 0 in empty:
-        return node.filled(empty, 0, node.dtype(value))
-    # Before the first element: -1 would count from the end.
-    end = [-d - 1 if e == -1 else e for d, e in zip(shape, end, strict=True)]
-    return node.slice(value, begin, end, stride)
-
-
 @onnx_operator("Slice")
 def slice_by_attributes(node: Node) -> Expr:
     """A part of a tensor, given by attributes."""
     starts, ends = node.integers("starts"), node.integers("ends")
     if starts is None or ends is None:
         node.fail("it lacks its starts or ends")
-    return _slice(node, starts, ends, node.integers("axes"), None)
+    return sliced(node, starts, ends, node.integers("axes"), None)
 
 
 @onnx_operator("Slice", since=10)
 def slice_by_inputs(node: Node) -> Expr:
     """A part of a tensor, given by inputs."""
-    starts, ends = node.static_integers(1, "starts"), node.static_integers(2, "ends")
+    starts, ends = node.sizes(1, "starts"), node.sizes(2, "ends")
     axes = node.static_integers(3, "axes") if node.optional(3) is not None else None
     steps = node.static_integers(4, "steps") if node.optional(4) is not None else None
-    return _slice(node, starts, ends, axes, steps)
+    return sliced(node, starts, ends, axes, steps)
 
 
 # ---------------------------------------------------------------- padding
@@ -302,7 +313,7 @@ def slice_by_inputs(node: Node) -> Expr:
 
 def _pad(node: Node, pads: Sequence[int], axes: Sequence[int] | None, fill: Expr) -> Expr:
     value = node.arg(0)
-    shape = node.shape(value)
+    shape = node.dims(value)
     axes = list(range(len(shape))) if axes is None else node.normal_axes(axes, len(shape))
     if len(pads) != 2 * len(axes):
         node.fail(f"it needs {2 * len(axes)} sizes of padding, found {len(pads)}")
@@ -312,14 +323,14 @@ def _pad(node: Node, pads: Sequence[int], axes: Sequence[int] | None, fill: Expr
     # Less than nothing is put around: that is cut off.
     begin = [max(0, -before) for before, _ in widths]
     end = [d - max(0, -after) for d, (_, after) in zip(shape, widths, strict=True)]
-    if any(b >= e for b, e in zip(begin, end, strict=True)):
+    if any(isinstance(e, int) and b > e for b, e in zip(begin, end, strict=True)):
         node.fail(f"the padding {widths} leaves nothing of the shape {shape}")
     value = node.slice(value, begin, end, [1] * len(shape))
     width = tuple((max(0, before), max(0, after)) for before, after in widths)
     if not any(map(any, width)):
         return value
-    padded = [d + sum(w) for d, w in zip(node.shape(value), width, strict=True)]
-    node.check_size(padded, node.dtype(value))
+    padded = [d + sum(w) for d, w in zip(node.dims(value), width, strict=True)]
+    node.check_size([d for d in padded if isinstance(d, int)], node.dtype(value))
     mode = node.text("mode", "constant")
     if mode == "wrap":
         return _wrapped(node, value, width)
@@ -333,8 +344,8 @@ def _pad(node: Node, pads: Sequence[int], axes: Sequence[int] | None, fill: Expr
 def _wrapped(node: Node, value: Expr, widths: Sequence[tuple[int, int]]) -> Expr:
     """`value` continued as if it were repeated without end."""
     for axis, (before, after) in enumerate(widths):
-        size = node.shape(value)[axis]
         if before or after:
+            (size,) = node.fixed(node.dims(value)[axis : axis + 1])
             if size == 0:
                 node.fail(f"axis {axis} is empty: there is nothing to repeat")
             places = node.constant(np.arange(-before, size + after) % size, "int64")
@@ -364,9 +375,17 @@ def triangle(node: Node) -> Expr:
     value = node.arg(0)
     diagonal = node.static_integers(1, "diagonal")[0] if node.optional(1) is not None else 0
     upper = bool(node.integer("upper", 1))
-    # A mask that is known while importing becomes one select.
-    rows, columns = node.shape(value)[-2:]
-    node.spend((rows, columns), "bool")
-    ones = np.ones((rows, columns), bool)
-    mask = np.triu(ones, diagonal) if upper else np.tril(ones, diagonal)
-    return node.call("where", node.constant(mask, "bool"), value, node.like(0, value))
+    rows, columns = node.dims(value)[-2:]
+    if isinstance(rows, int) and isinstance(columns, int):
+        # A mask that is known while importing becomes one select.
+        node.spend((rows, columns), "bool")
+        ones = np.ones((rows, columns), bool)
+        mask: Expr = node.constant(
+            np.triu(ones, diagonal) if upper else np.tril(ones, diagonal), "bool"
+        )
+    else:
+        row = node.call("expand_dims", node.numbers_below(rows), axis=1)
+        limit = node.call("add", row, node.like(diagonal, row))
+        order = "greater_equal" if upper else "less_equal"
+        mask = node.call(order, node.numbers_below(columns), limit)
+    return node.call("where", mask, value, node.like(0, value))

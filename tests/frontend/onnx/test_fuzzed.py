@@ -1,0 +1,80 @@
+"""Models that random ones came down to (``tools/fuzz.py``), on every executor."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import pytest
+
+import relay
+from onnx_models import floats, helper, ints, model_of, runtime, single
+from relay.frontend.onnx import from_onnx
+
+
+def same_everywhere(
+    model: onnx.ModelProto,
+    inputs: Mapping[str, np.ndarray],
+    levels: Sequence[int] = (0, 1, 2, 3),
+) -> None:
+    """What onnxruntime makes of `model` is what every executor makes of it."""
+    expected = runtime(model, inputs)
+    module = from_onnx(model)[0]
+    static = from_onnx(model, shape={n: a.shape for n, a in inputs.items()})[0]
+    found = [relay.create_executor(kind, mod=module).evaluate() for kind in ("debug", "vm")]
+    for level in levels:
+        with relay.transform.PassContext(opt_level=level):
+            found.append(relay.create_executor("graph", mod=static).evaluate())
+    for function in found:
+        result = function(**inputs)
+        arrays = [r.numpy() for r in (result if isinstance(result, tuple) else (result,))]
+        for ours, theirs in zip(arrays, expected, strict=True):
+            assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def opened(model: onnx.ModelProto, name: str, *dims: str | int) -> onnx.ModelProto:
+    """`model` with an input of open sizes."""
+    (declared,) = (i for i in model.graph.input if i.name == name)
+    code = declared.type.tensor_type.elem_type
+    declared.CopyFrom(helper.make_tensor_value_info(name, code, dims))
+    return model
+
+
+@pytest.mark.parametrize("fixed", [(), (1,)])
+def test_elements_gathered_from_a_part_of_the_other_axes(fixed):
+    indices = ints(0, -1, 3, 1, 2, 1).reshape(1, 3, 2)
+    same_everywhere(*single("GatherElements", [floats(2, 4, 5), indices], fixed=fixed, axis=1))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_several_outputs_for_each_channel(rank):
+    image, weight = floats(1, 2, *[4] * rank), floats(32, 1, *[3] * rank)
+    same_everywhere(*single("Conv", [image, weight], fixed=[1], group=2))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resizing_to_nothing(mode):
+    scales = np.array([1, 1, 1, 0.5], np.float32)
+    same_everywhere(
+        *single("Resize", [floats(1, 2, 3, 1), None, scales], fixed=[2], mode=mode), levels=()
+    )
+
+
+def test_padding_what_is_cut_off_whole():
+    same_everywhere(*single("Pad", [floats(2, 1), ints(0, -1, 0, 3)], fixed=[1]))
+
+
+def test_a_padded_open_size_is_another_size():
+    nodes = [
+        helper.make_node("Pad", ["x", "pads"], ["wide"]),
+        helper.make_node("Einsum", ["wide", "w"], ["y"], equation="ab,c->ba"),
+    ]
+    x = floats(4, 4)
+    model = model_of(nodes, {"x": x}, ["y"], {"pads": ints(1, 0, 0, 0), "w": floats(2)})
+    same_everywhere(opened(model, "x", "n", "n"), {"x": x})
+
+
+def test_a_window_of_open_sizes():
+    image, window = floats(1, 2, 5, 5), floats(3, 2, 3, 3)
+    model, inputs = single("Conv", [image, window])
+    same_everywhere(opened(model, "i1", "m", 2, "n", "n"), inputs)
