@@ -160,6 +160,9 @@ class Tally:
         model = onnx.ModelProto.FromString(worker.packed[0])
         original = Fuzzed(model, worker.packed[1])
         small = shrink(original, lambda f: self._same_fault(worker, f, outcome))
+        if outcome.kind == "fault":  # the standard's evaluator may know the few nodes that are left
+            after = worker.result((small.model.SerializeToString(), small.inputs))
+            outcome = after if after.kind == "theirs" else outcome
         operators = " ".join(n.op_type for n in small.model.graph.node)
         why = declared(outcome, small.model)
         if why:
@@ -181,8 +184,10 @@ class Tally:
         except ValueError:
             return False
         found = worker.result((text, fuzzed.inputs))
-        return (found.kind, _stage(found.stage)) == (outcome.kind, _stage(outcome.stage)) and (
-            _gist(found.message) == _gist(outcome.message)
+        return (
+            found.kind in ("fault", "theirs")
+            and _stage(found.stage) == _stage(outcome.stage)
+            and _gist(found.message) == _gist(outcome.message)
         )
 
     def _show(self, number: int, outcome: Outcome, original: Fuzzed, small: Fuzzed) -> None:

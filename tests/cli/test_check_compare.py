@@ -28,14 +28,16 @@ def test_everything_that_is_wrong_is_named_at_once(relay_command: Relay, tmp_pat
         helper.make_node("NoSuch", ["x"], ["a"], name="first"),
         helper.make_node("Relu", ["a"], ["b"], name="behind"),
         helper.make_node("Transpose", ["x"], ["t"], name="turn", perm=[0, 0]),
-        helper.make_node("Softmax", ["t"], ["s"], name="soft", axis=7),
+        helper.make_node("Neg", ["t"], ["n"], name="after"),
+        helper.make_node("Softmax", ["x"], ["s"], name="soft", axis=7),
         helper.make_node("Foo", ["s"], ["c"], domain="com.example"),
     ]
-    found = relay_command("check", saved(tmp_path, nodes, ["b", "c"]))
+    found = relay_command("check", saved(tmp_path, nodes, ["b", "n", "c"]))
     assert found.code == 1
     for word in ("NoSuch (17)", "first", "com.example.Foo", "turn", "order of", "axis 7"):
         assert word in found.out
     assert "behind" not in found.out
+    assert "after" not in found.out
 
 
 def test_a_compiled_model_is_refused(relay_command: Relay, tmp_path: Path) -> None:

@@ -74,10 +74,12 @@ def test_all_unsupported_operators_at_once(relay_command: Relay, tmp_path: Path)
 
 def test_open_sizes(relay_command: Relay, open_model: Path) -> None:
     assert message(relay_command, "run", open_model) == (
-        "the model leaves sizes of its inputs open:\n"
+        "the graph executor needs static shapes, but these sizes are open:\n"
         "  x: (batch, 4)\n"
-        "give them, for example: from_onnx(model, shape={'x': (1, 4)})\n"
-        "on the command line: --shape x=1,4"
+        "give them where the program is made, for example: "
+        "from_onnx(model, shape={'x': (1, 4)})\n"
+        "on the command line: --shape x=1,4\n"
+        "or run the program with the virtual machine: relay.vm.compile(mod) takes any sizes"
     )
 
 

@@ -10,6 +10,7 @@ from op import (
     gradients,
     records,
     records_edges,
+    records_found,
     records_gradient,
     records_host,
     records_late,
@@ -43,6 +44,7 @@ RECORDS: list[Record] = [
     *records_gradient.RECORDS,
     *records_host.RECORDS,
     *records_edges.RECORDS,
+    *records_found.RECORDS,
     *records_late.RECORDS,
     *records_marks.RECORDS,
     *records_ml.RECORDS,
@@ -231,6 +233,7 @@ def test_compiled_for_older_machines(record: Record, target: Target) -> None:
 
 SMOOTH = [
     *records.RECORDS,
+    *records_found.RECORDS,
     *records_late.RECORDS,
     *records_nn.RECORDS,
     *records_gradient.RECORDS,

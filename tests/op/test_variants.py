@@ -6,17 +6,20 @@ ones depends on their names only, so that a failure is there again in the next r
 
 import os
 import zlib
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
+from op import test_matrix
 from op.record import In, Record
 from op.test_matrix import EXEMPT, RECORDS
 from op.variant_checks import Problem, expect, problems
-from op.variants import DIFFERENT, Derived, Variant, derive
+from op.variants import DIFFERENT, Derived, Variant, derive, flat, shape_of
 from relay import dtypes
 from relay.op import list_names
+from relay.support.errors import TypeInferenceError
 
 SHARE = int(os.environ.get("RELAY_VARIANTS", "12"))
 #: Operators that are tested together: as many as share a compilation.
@@ -38,6 +41,36 @@ def test_variants(group: int) -> None:
     records = [r for r in RECORDS if number_of(r.op) % GROUPS == group]
     chosen = [v for v in derive(records).variants if number_of(str(v)) % SHARE == 0]
     assert [str(p) for p in problems(chosen)] == []
+
+
+def smooth(variant: Variant) -> bool:
+    """Whether finite differences say anything: results are numbers, and not of large ones."""
+    found = expect(variant)
+    if variant.kind not in ("shape", "axis") or isinstance(found, Problem) or not found.results:
+        return False
+    arrays = [a.numpy() for a in (*found.arguments, *found.results)]
+    floats = [a for a in arrays if a.dtype.kind == "f"]
+    return all(bool(np.all(np.abs(a) < 1e6)) for a in floats)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_gradients(group: int) -> None:
+    """The gradients where a size is 0 or 1, or an axis counts from the other end."""
+    records = [r for r in test_matrix.SMOOTH if number_of(r.op) % GROUPS == group]
+    wrong: list[str] = []
+    for variant in derive(records).variants:
+        if number_of(str(variant)) % SHARE or not smooth(variant):
+            continue
+        try:
+            test_matrix.test_gradient(replace(variant.record, skip=variant.origin.skip))
+        except pytest.skip.Exception:
+            continue
+        except (AssertionError, TypeInferenceError) as error:
+            # A gradient is of operators that refuse what has no elements.
+            empty = any(0 in shape_of(s) for s in flat(variant.record.inputs))
+            if not (empty and isinstance(error, TypeInferenceError)):
+                wrong.append(f"{variant}: {error}")
+    assert wrong == []
 
 
 def test_every_data_type_is_tested_or_refused() -> None:

@@ -1,5 +1,6 @@
 """What is checked of a derived call: typed, interpreted, evaluated, compiled, within memory."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,10 +66,13 @@ def expect(variant: Variant) -> Expected | Problem:
     except RelayError as error:
         return Problem(variant, "infer", str(error))
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
             found = apply_operator(variant.declaration, arrays)
     except RelayError as error:
-        if variant.kind in ("index", "special", "shape"):
+        # What NumPy refuses is an oversight of the reference, but of wrong indices it may say so.
+        meant = error.__cause__ is None or isinstance(error.__cause__, RelayError)
+        if variant.kind == "index" or (meant and variant.kind in ("special", "shape")):
             return Expected(variant, leaves_of(arrays), None, types)
         return Problem(variant, "reference", f"{type(error).__name__}: {error}")
     except Exception as error:

@@ -53,6 +53,7 @@ DIFFERENT: Mapping[str, str] = {
     "nn.contrib_conv2d_winograd_without_weight_transform special": "NaN spreads over the tile",
     "nn.contrib_conv3d_winograd_weight_transform special": "NaN spreads over the tile",
     "nn.contrib_conv3d_winograd_without_weight_transform special": "NaN spreads over the tile",
+    "nn.contrib_conv2d_winograd_nnpack_weight_transform special": "NaN spreads over the tile",
     "fixed_point_multiply_per_axis special": "what does not fit into the result is unspecified",
     "image.crop_and_resize dtype": "between two integers, the lower one may win by rounding",
     "image.crop_and_resize special": "a weight of zero meets infinity",
@@ -325,6 +326,7 @@ def special_variants(record: Record) -> Iterator[Variant]:
         if (
             0 in shape_of(spec)
             or names[k] in SIZES
+            or names[k].endswith(("scale", "scales", "zero_point", "zero_points"))
             or spec.dtype in dtypes.SMALL
             or spec.dtype == dtypes.STRING
         ):

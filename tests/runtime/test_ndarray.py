@@ -8,7 +8,13 @@ import pytest
 from relay.runtime.device import Device, cpu
 from relay.runtime.memory import aligned_empty, is_aligned, owned
 from relay.runtime.ndarray import NDArray, array, empty, from_dlpack
-from relay.support.errors import InputError
+from relay.support.errors import InputError, RelayError
+
+
+def test_more_memory_than_there_is():
+    for elements in (2**46, 2**62):
+        with pytest.raises(RelayError, match=f"{4 * elements} bytes of memory are not to be had"):
+            aligned_empty((elements,), "float32")
 
 
 def test_array_copies_and_aligns():

@@ -26,6 +26,16 @@ _DECIDING: Final = ("Resize", "QuantizeLinear", "DequantizeLinear", "Pad")
 #: Differences that are meant: the operators that are left, what the message says, and why.
 DECLARED: Final[Sequence[tuple[str, str, str]]] = (
     (
+        "GroupNormalization",
+        "has been deprecated since version 18",
+        "GroupNormalization of open sizes before version 21, which the standard withdrew",
+    ),
+    (
+        "Loop",
+        r"\(0, .* instead of .*\(0, ",
+        "a Loop without a single step: open sizes of what it would collect are 0",
+    ),
+    (
         "ConvTranspose",
         " instead of ",
         "onnxruntime adds no pixels where SAME asks for more than windows and strides give",

@@ -120,6 +120,9 @@ def normalization(b: Builder) -> None:
         "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization LRN "
         "MeanVarianceNormalization".split()
     )
+    since = {"LayerNormalization": 17, "GroupNormalization": 18}.get(op_type, 13)
+    if b.opset < since:
+        raise Skip("too old")
     value = _image(b)
     channels = value.shape[1]
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay import dtypes
+from relay.support.errors import RelayError
 
 #: Bytes that every buffer's address is a multiple of: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -15,13 +16,17 @@ ALIGNMENT = 64
 def aligned_empty(shape: Sequence[int], dtype: str) -> npt.NDArray[np.generic]:
     """An uninitialised C-contiguous array of a relay data type, aligned to `ALIGNMENT`.
 
-    Text has no address that anybody could use: it comes as an array of empty texts.
+    Text has no address that anybody could use: it comes as an array of empty texts. Raises
+    `RelayError` when there is not so much memory.
     """
     if dtype == dtypes.STRING:
         return np.full(tuple(shape), "", object)
     storage = dtypes.to_numpy(dtype)
     nbytes = math.prod(shape) * storage.itemsize
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    try:
+        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError) as error:  # more than there is, more than an array may have
+        raise RelayError(f"{nbytes} bytes of memory are not to be had: {error}") from error
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes].view(storage).reshape(tuple(shape))
 

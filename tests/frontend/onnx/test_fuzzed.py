@@ -9,6 +9,7 @@ import pytest
 import relay
 from onnx_models import floats, helper, ints, model_of, runtime, single
 from relay.frontend.onnx import from_onnx
+from relay.support.errors import ImportModelError, InputError, RelayError
 
 
 def same_everywhere(
@@ -53,11 +54,11 @@ def test_several_outputs_for_each_channel(rank):
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
-def test_resizing_to_nothing(mode):
-    scales = np.array([1, 1, 1, 0.5], np.float32)
-    same_everywhere(
-        *single("Resize", [floats(1, 2, 3, 1), None, scales], fixed=[2], mode=mode), levels=()
-    )
+@pytest.mark.parametrize("places", ["half_pixel", "pytorch_half_pixel"])
+def test_resizing_to_nothing(mode, places):
+    arguments = [floats(1, 2, 3, 1), None, np.array([1, 1, 1, 0.5], np.float32)]
+    options = {"mode": mode, "coordinate_transformation_mode": places}
+    same_everywhere(*single("Resize", arguments, fixed=[2], **options))
 
 
 def test_padding_what_is_cut_off_whole():
@@ -78,3 +79,41 @@ def test_a_window_of_open_sizes():
     image, window = floats(1, 2, 5, 5), floats(3, 2, 3, 3)
     model, inputs = single("Conv", [image, window])
     same_everywhere(opened(model, "i1", "m", 2, "n", "n"), inputs)
+
+
+# ---------------------------------------------------------------- what damaged models came down to
+
+
+@pytest.mark.parametrize("version", [2**31, -1, -(2**63)])
+def test_versions_that_are_none(version):
+    model, _ = single("Relu", [floats(3)])
+    model.opset_import[0].version = version
+    with pytest.raises(ImportModelError, match=r"asks for version -?\d+ of the operators"):
+        from_onnx(model)
+
+
+def test_too_many_inputs_of_a_node_for_later():
+    arguments = [floats(2, 3), ints(0), ints(1)]
+    model, _ = single("ReduceL2", arguments, opset=18)
+    with pytest.raises(RelayError, match=r"'tested' \(ReduceL2\).*input size 3"):
+        from_onnx(model)
+
+
+def test_a_shape_of_a_billion_sizes():
+    model, _ = single("ConstantOfShape", [ints(2, 3)])
+    with pytest.raises(ImportModelError, match="has 1099511627776 numbers"):
+        from_onnx(model, shape={"i0": (2**40,)})
+
+
+def test_parts_that_have_no_names():
+    model, _ = single("Split", [floats(4)], opset=18, outputs=2, num_outputs=2**40)
+    with pytest.raises(ImportModelError, match=r"num_outputs is 1099511627776, .* 2 outputs"):
+        from_onnx(model)
+
+
+def test_an_open_size_that_turns_out_not_to_fit():
+    model, _ = single("Sub", [floats(3, 4), floats(3, 4)])
+    module, _ = from_onnx(opened(model, "i1", "m", 4))
+    found = relay.create_executor("debug", mod=module).evaluate()
+    with pytest.raises(InputError, match=r"subtract of .* could not be broadcast"):
+        found(floats(3, 4), floats(2, 4))

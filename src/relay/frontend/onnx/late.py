@@ -35,6 +35,8 @@ _DECIDING: Final[Mapping[str, tuple[int, ...]]] = {
     "Upsample": (1,),
 }
 
+#: How malformed models make converters fail where no check names the fault.
+MALFORMED: Final = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
 #: How the package onnx refuses a node.
 _REFUSALS: Final = (
     checker.ValidationError,
@@ -116,7 +118,11 @@ class LateNode(DynamicOperator):
         if converter is None:
             raise UnsupportedError(f"the ONNX operator {proto.op_type} has no converter")
         node = Node(proto, inputs, self.opset, None, _Alone(session, proto))
-        results = converter(node)
+        try:
+            results = converter(node)
+        except MALFORMED as error:
+            reason = str(error) or type(error).__name__
+            raise ImportModelError(f"{node} is malformed: {reason}") from error
         made = [results] if isinstance(results, Expr) else list(results)
         wanted = [r for name, r in zip(proto.output, made, strict=False) if name]
         return [r for r in wanted if r is not None]
@@ -277,4 +283,4 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
     raise TypeInferenceError("the number of dimensions of its result is not known either")
 
 
-__all__ = ["LateNode", "postpone", "stand_ins"]
+__all__ = ["MALFORMED", "LateNode", "postpone", "stand_ins"]

@@ -11,7 +11,7 @@ from relay import dtypes
 from relay.frontend.onnx.attributes import describe
 from relay.frontend.onnx.captures import Captured
 from relay.frontend.onnx.division import Divided, chosen
-from relay.frontend.onnx.late import postpone, stand_ins
+from relay.frontend.onnx.late import MALFORMED, postpone, stand_ins
 from relay.frontend.onnx.node import Node, Result
 from relay.frontend.onnx.registry import find
 from relay.frontend.onnx.session import (
@@ -38,8 +38,6 @@ from relay.support.errors import (
 )
 from relay.support.source import Source, Span
 
-#: How malformed models make converters fail where no check names the fault.
-_MALFORMED = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
 #: So many branches without a common type may follow from each other: each doubles what is behind.
 _MAX_DIVISIONS: Final = 8
 
@@ -353,7 +351,7 @@ class Scope:
             return self._results(node, domain)
         except TypeInferenceError as error:
             raise ImportModelError(f"{node}: {error.message}") from error
-        except _MALFORMED as error:
+        except MALFORMED as error:
             reason = str(error) or type(error).__name__
             raise ImportModelError(f"{node} is malformed: {reason}") from error
 

@@ -58,7 +58,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "uint64": "uint64_data",
 }
 _CODES: Final[Mapping[str, int]] = {dtype: code for code, dtype in ELEMENT_TYPES.items()}
-_MAX_RANK = 32
+#: Tensors may have so many dimensions.
+MAX_RANK = 32
 
 
 def element_type(code: int, what: str) -> str:
@@ -97,7 +98,7 @@ def declared_bytes(tensor: TensorProto) -> int:
 
 def _declared_shape(tensor: TensorProto) -> tuple[int, ...]:
     dims = tuple(tensor.dims)
-    if len(dims) > _MAX_RANK or any(d < 0 for d in dims):
+    if len(dims) > MAX_RANK or any(d < 0 for d in dims):
         raise ImportModelError(f"the tensor {tensor.name!r} declares the shape {dims}")
     return dims
 
@@ -210,7 +211,7 @@ def sparse_to_ndarray(sparse: SparseTensorProto, spend: Callable[[int], bool]) -
     shape = tuple(sparse.dims)
     values, indices = to_ndarray(sparse.values), to_ndarray(sparse.indices).numpy()
     size = math.prod(shape)
-    if len(shape) > _MAX_RANK or any(d < 0 for d in shape):
+    if len(shape) > MAX_RANK or any(d < 0 for d in shape):
         raise ImportModelError(f"{what} declares the shape {shape}")
     if not spend(size * dtypes.itemsize(values.dtype)):
         raise UnsupportedError(f"{what} has the shape {shape}, which is too much memory")

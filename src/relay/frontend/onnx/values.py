@@ -26,7 +26,7 @@ from relay.frontend.onnx.sizes import (
     evaluated,
     symbol,
 )
-from relay.frontend.onnx.tensors import to_ndarray
+from relay.frontend.onnx.tensors import MAX_RANK, to_ndarray
 from relay.ir.expr import Call, Constant, Expr, Op, Tuple, TupleGetItem, Var
 from relay.ir.op import Array
 from relay.ir.types import SizeVar, TensorType, Type
@@ -149,6 +149,8 @@ class Values(Attributes):
         symbols = self._symbols(expr)
         if symbols is None:
             count = math.prod(found.concrete_shape)
+            if count > MAX_RANK:
+                self.fail(f"its {what} has {count} numbers; a tensor has at most {MAX_RANK} sizes")
             return [symbol(Open(expr, k, True)) for k in range(count)]
         return [*symbols.reshape(-1)]
 

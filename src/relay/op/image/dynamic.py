@@ -53,10 +53,11 @@ class DynResize2D(DynamicOperator):
         sizes = expect_kind(self.name, "size", size, "integer")
         region = expect_kind(self.name, "roi", roi, "float")
         pair = len(sizes.shape) == 1 and dims_agree(sizes.shape[0], 2)
-        if not pair or len(region.shape) != 1:
+        whole = len(region.shape) == 1 and any(dims_agree(region.shape[0], n) for n in (0, 4))
+        if not pair or not whole:
             raise TypeInferenceError(
-                f"{self.name}: expected a vector of two integers for size and a vector of numbers "
-                f"for roi, found {sizes} and {region}"
+                f"{self.name}: expected a vector of two integers for size and a vector of four "
+                f"numbers, or none, for roi, found {sizes} and {region}"
             )
         same = self._with((1, 1), None)
         x = same.infer(data)

@@ -250,7 +250,8 @@ class Convolution(Operator):
         batch, channels = x.shape[:2]
         depth = channels // self.groups
         grouped = view.reshape(batch, self.groups, depth, *view.shape[2:])
-        w = w.reshape(self.groups, -1, depth, *window)
+        outputs = count_channels(self.name, self.groups, channels, *w.shape[:2]).per_group_out
+        w = w.reshape(self.groups, outputs, depth, *window)
         outer, inner = "xyz"[:rank], "hij"[:rank]
         y = np.einsum(f"ngc{outer}{inner},goc{inner}->ngo{outer}", grouped, w, optimize=True)
         y = y.reshape(batch, y.shape[1] * y.shape[2], *y.shape[3:]).astype(dtype)

@@ -253,6 +253,8 @@ def _complete_affine(name: str, axis: int, types: Sequence[Type | None]) -> Sequ
 
 
 def _standardise(data: Array, axes: tuple[int, ...], epsilon: float) -> Array:
+    if data.size == 0:
+        return data
     mean = data.mean(axis=axes, keepdims=True)
     variance = data.var(axis=axes, keepdims=True)
     result: Array = (data - mean) / np.sqrt(variance + epsilon)

@@ -155,6 +155,8 @@ class Pad(Operator):
         return te.compute(data.shape, lambda *i: data(*i), "pad") if padded is data else padded
 
     def reference(self, data: Array, pad_val: Array) -> Array:
+        if not self.pad_width:
+            return data
         cut = tuple(
             slice(max(-b, 0), s - max(-a, 0))
             for s, (b, a) in zip(data.shape, self.pad_width, strict=True)

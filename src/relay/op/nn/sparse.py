@@ -112,6 +112,8 @@ def _dense(name: str, data: Array, indices: Array, indptr: Array, columns: int) 
 def _values_at(name: str, matrix: Expr, data: Expr, indices: Expr, indptr: Expr) -> Expr:
     """The values (or blocks) of a dense `matrix` at the places of a sparse one."""
     shape, sizes = known_shape(name, data), known_shape(name, matrix)
+    if 0 in sizes:
+        return make("zeros_like", data)
     numbers = make("arange", start=0, stop=shape[0], step=1, dtype="int64")
     begun = make(
         "searchsorted", make("cast", indptr, dtype="int64"), numbers, right=True, dtype="int64"

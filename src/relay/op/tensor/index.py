@@ -143,10 +143,12 @@ class Take(Operator):
         if self.axis is None or batch == 0:
             return np.take(data, index, axis=self.axis)
         axis = self.axis % data.ndim - batch
-        rows = data.reshape(-1, *data.shape[batch:])
-        wanted = index.reshape(-1, *index.shape[batch:])
-        taken = [np.take(r, w, axis=axis) for r, w in zip(rows, wanted, strict=True)]
-        return np.stack(taken).reshape(*data.shape[:batch], *taken[0].shape)
+        lead = data.shape[:batch]
+        shape = (*data.shape[: axis + batch], *index.shape[batch:], *data.shape[axis + batch + 1 :])
+        result = np.empty(shape, data.dtype)
+        for row in np.ndindex(*lead):
+            result[row] = np.take(data[row], index[row], axis=axis)
+        return result
 
     def _settled(self, indices: Expr, size: int) -> Expr:
         """`indices` as positions within a dimension of `size`."""

@@ -149,5 +149,6 @@ class Arange(Operator):
         return te.compute((self.size,), element, "arange")
 
     def reference(self) -> Array:
-        values = [self.start + k * self.step for k in range(self.size)]
-        return np.asarray(values, dtype=reference_dtype(self.dtype))
+        whole = isinstance(self.start, int) and isinstance(self.step, int)
+        places: Array = np.arange(self.size, dtype=np.int64 if whole else np.float64)
+        return (self.start + places * self.step).astype(reference_dtype(self.dtype))

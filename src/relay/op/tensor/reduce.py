@@ -336,9 +336,7 @@ class ArgReduction(Reduction):
         tensor = expect_kind(self.name, "data", data, self.kind)
         result = TensorType(self.result_shape(tensor.shape), "int32")
         if 0 in tensor.shape and 0 not in result.shape:
-            raise TypeInferenceError(
-                f"{self.name}: {tensor} has no element to give the position of"
-            )
+            raise TypeInferenceError(f"{self.name}: {tensor} has no element to point at")
         return result
 
     def locate(self, data: te.Tensor, extreme: te.Tensor, last: bool) -> te.Tensor:

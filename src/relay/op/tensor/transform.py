@@ -22,6 +22,7 @@ from relay.op.gradients import (
 from relay.op.shapes import (
     broadcast_dim,
     broadcast_shape,
+    expect_kind,
     expect_same_dtype,
     normalize_axes,
     normalize_axis,
@@ -404,7 +405,8 @@ class Trilu(Operator):
     upper: bool = True
 
     def infer(self, data: Type, k: Type) -> Type:
-        tensor, diagonal = expect_tensor(self.name, "data", data), expect_tensor(self.name, "k", k)
+        tensor = expect_tensor(self.name, "data", data)
+        diagonal = expect_kind(self.name, "k", k, "integer")
         if len(tensor.shape) < 2 or diagonal.shape:
             raise TypeInferenceError(
                 f"{self.name}: expected matrices and a scalar, found {tensor} and {diagonal}"

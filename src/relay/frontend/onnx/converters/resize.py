@@ -136,7 +136,7 @@ def _interpolated(
         if np.array_equal(places, np.arange(size)):
             return value
         times = result // size
-        if result and result % size == 0 and np.array_equal(places, np.arange(result) // times):
+        if result % size == 0 and np.array_equal(places, np.arange(result) // times):
             return node.call("repeat", value, repeats=times, axis=axis)
         return _take(node, value, places, axis)
     extent = [1] * node.rank(value)
@@ -169,6 +169,8 @@ def _resize(
     node.spend((sum(sizes), 16), "float64")
     if mode != "nearest" and not dtypes.is_float(node.dtype(value)):
         node.unsupported(f"interpolation of {node.dtype(value)} is not supported")
+    if 0 in sizes:
+        return node.filled(sizes, 0, node.dtype(value))
     for axis, (old, new, scale) in enumerate(zip(shape, sizes, scales, strict=True)):
         region = regions.get(axis, (0.0, 1.0))
         if old != new or scale != 1 or region != (0.0, 1.0):

@@ -277,6 +277,8 @@ def split(node: Node) -> list[Expr]:
         sizes = given
     else:
         count = node.integer("num_outputs", len(node.outputs))
+        if count != len(node.outputs):
+            node.fail(f"its num_outputs is {count}, but it has {len(node.outputs)} outputs")
         (whole,) = node.fixed([extent])
         part = -(-whole // count)
         sizes = [max(0, min(part, whole - i * part)) for i in range(count)]
