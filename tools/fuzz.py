@@ -110,8 +110,11 @@ class Worker:
         self.stop()
         self._start()
         self.task = None
-        stage = "building" if self.packed is None else "running"
-        return Outcome("fault", stage, message), Counter()
+        if self.packed is None:  # nothing of relay has run yet
+            return Outcome(
+                "refused", "onnxruntime", f"while it builds a model, {message}"
+            ), Counter()
+        return Outcome("fault", "running", message), Counter()
 
     def result(self, task: object) -> Outcome:
         """What becomes of `task`, waited for."""
@@ -145,11 +148,8 @@ class Tally:
     ) -> None:
         """Count the `outcome` of model `number`, and look closer at a fault of a new kind."""
         self.refused.update(refused)
-        if outcome.kind in ("same", "refused") or worker.packed is None:
+        if outcome.kind in ("same", "refused") or worker.packed is None:  # nothing to look at
             self.kinds[outcome.kind] += 1
-            if outcome.kind == "fault":
-                self.buckets[outcome.bucket] += 1
-                print(f"\nmodel {number}: {outcome.stage}: {outcome.message}")
             self.refused.update([outcome.message] if outcome.kind == "refused" else [])
             return
         before = self.buckets[outcome.bucket]

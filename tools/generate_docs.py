@@ -249,8 +249,8 @@ def onnx_page() -> str:
     known = supported_operators()
     names = ", ".join(f"`{name}`" for name in known)
     return (
-        "# ONNX\n\n`relay.frontend.from_onnx` imports models of every operator set since the first. "
-        f"It converts {len(known)} operators itself, expands those that the standard defines by "
+        "# ONNX\n\n`relay.frontend.from_onnx` imports models of every operator set since the "
+        f"first. It converts {len(known)} operators itself, expands those that the standard defines by "
         f"others, and functions that a model defines:\n\n{names}\n"
     )
 

@@ -15,7 +15,10 @@ RECORDS: list[Record] = [
     Record("nn.lrn", (In((2, 0, 3)),), note="no-channels"),
     Record("nn.conv2d", (In((1, 3, 5, 5)), In((0, 3, 3, 3))), note="no-outputs"),
     Record("nn.conv1d", (In((1, 3, 5)), In((0, 3, 3))), note="no-outputs"),
-    Record("nn.group_norm", (In((2, 4, 0)), In((4,)), In((4,))), {"num_groups": 2}, note="none", skip=_NOTHING),
+    Record(
+        "nn.group_norm", (In((2, 4, 0)), In((4,)), In((4,))), {"num_groups": 2}, note="none",
+        skip=_NOTHING,
+    ),
     Record("reverse_sequence", (In((3, 4, 2)), _LENGTHS), note="outside"),
     Record(
         "sequence_mask", (In((300, 2)), In(values=[3, 100], dtype="int8")), note="long",

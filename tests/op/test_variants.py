@@ -45,14 +45,17 @@ def test_variants(group: int) -> None:
 
 def smooth(variant: Variant) -> bool:
     """Whether finite differences say anything: results are numbers, and not of large ones."""
+    if variant.kind not in ("shape", "axis") or "special" in variant.origin.note:
+        return False
     found = expect(variant)
-    if variant.kind not in ("shape", "axis") or isinstance(found, Problem) or not found.results:
+    if isinstance(found, Problem) or not found.results:
         return False
     arrays = [a.numpy() for a in (*found.arguments, *found.results)]
     floats = [a for a in arrays if a.dtype.kind == "f"]
     return all(bool(np.all(np.abs(a) < 1e6)) for a in floats)
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_gradients(group: int) -> None:
     """The gradients where a size is 0 or 1, or an axis counts from the other end."""

@@ -93,8 +93,8 @@ def pooling(b: Builder) -> None:
     value = _image(b)
     op_type = b.rng.choice(("MaxPool", "MaxPool", "AveragePool", "AveragePool", "LpPool"))
     attributes = _windows(b, value, dilated=op_type == "MaxPool" or b.opset >= 19)
-    kernel = attributes["kernel_shape"]
-    assert isinstance(kernel, list)
+    if "SAME" in attributes.get("auto_pad", ""):  # onnxruntime pads for windows without gaps
+        attributes.pop("dilations", None)
     if b.chance(0.3) and (op_type != "LpPool" or b.opset >= 18):
         attributes["ceil_mode"] = 1
     if op_type == "AveragePool" and b.chance(0.4):

@@ -104,7 +104,12 @@ class RelayBackend(Backend):
 
     @classmethod
     def run_node(
-        cls, node: NodeProto, inputs: Any, device: str = "CPU", outputs_info: Any = None, **_: Any
+        cls,
+        node: NodeProto,
+        inputs: Any,
+        device: str = "CPU",
+        outputs_info: Any = None,  # noqa: ARG003 - the interface of the package onnx
+        **_: Any,
     ) -> Any:
         """The outputs of one `node` for `inputs`, which are NumPy arrays, in the newest version."""
         return cls.prepare(_model_of(node, inputs), device).run(inputs)

@@ -63,7 +63,7 @@ class DynamicOperator(Operator):
         """What this stands for, on `arguments`; a call of it where they do not decide that yet."""
         named = dict(zip(self.inputs, arguments, strict=True))
         late = {name: named.pop(name) for name in self.late}
-        values = {n: v.data.numpy() for n, v in late.items() if isinstance(v, Constant)}
+        values = {n: v.data.values() for n, v in late.items() if isinstance(v, Constant)}
         if len(values) != len(late):
             return Call(self.op, arguments, self)
         static = self.static(values)

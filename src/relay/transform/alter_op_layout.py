@@ -43,11 +43,11 @@ class AlterOpLayout(FunctionPass):
     Contract: an ``nn.conv2d`` in NCHW of static shape becomes ``nn.contrib_conv2d_NCHWc`` or
     ``nn.contrib_depthwise_conv2d_NCHWc``, unless its output channels have no divisor from 4 to
     `vector_lanes`, or it has groups of outputs that give blocks of less than half of
-    `vector_lanes`, or several outputs for each input channel of its own group. An ``nn.conv3d`` in NCDHW takes blocks by the same rules; so does an
-    ``nn.conv1d`` in NCW that is not depthwise and has strides or groups, for else the positions
-    are vectors already. The operators around follow as far as they can;
-    ``layout_transform`` stands at the borders and at the weights, where `FoldConstant` takes it
-    away. An input of few channels is read in blocks of one, for which no data moves. The meaning
+    `vector_lanes`, or several outputs for each input channel of its own group. An ``nn.conv3d``
+    in NCDHW takes blocks by the same rules; so does an ``nn.conv1d`` in NCW that is not depthwise
+    and has strides or groups, for else the positions are vectors already. The operators around
+    follow as far as they can; ``layout_transform`` stands at the borders and at the weights, where
+    `FoldConstant` takes it away. An input of few channels is read in blocks of one, for which no data moves. The meaning
     stays up to the order of summation.
     """
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from onnx_models import check, evaluate, floats, ints, model_of, operators, single, value_info
 import relay
+from onnx_models import check, evaluate, floats, ints, model_of, operators, single, value_info
 from relay import frontend
 from relay.frontend.onnx import from_onnx, supported_operators
 from relay.ir.expr import Call
@@ -158,9 +158,19 @@ def test_values_that_decide_at_run_time():
 
 
 def test_a_rank_that_only_values_tell():
-    model = model_of([helper.make_node("Squeeze", ["x"], ["y"])], {}, ["y"])
-    model.graph.input.append(value_info("x", X, ["batch", 3]))
+    model = model_of([helper.make_node("ConstantOfShape", ["s"], ["y"])], {}, ["y"])
+    model.graph.input.append(value_info("s", ints(1, 2), ["rank"]))
     assert "number of dimensions" in message_of(UnsupportedError, model)
+
+
+def test_open_sizes_are_no_ones_to_squeeze():
+    model = model_of([helper.make_node("Squeeze", ["x"], ["y"])], {}, ["y"])
+    model.graph.input.append(value_info("x", X, ["batch", 1, 3]))
+    module, _ = from_onnx(model)
+    assert len(module["main"].ret_type.shape) == 2
+    machine = relay.vm.VirtualMachine(relay.vm.compile(module))
+    for batch, expected in ((2, (2, 3)), (1, (3,))):
+        assert machine.invoke("main", floats(batch, 1, 3)).shape == expected
 
 
 def test_given_shapes():

@@ -48,6 +48,6 @@ def _lacking(missing: Missing) -> Problem:
     return Problem(
         kind(missing.domain, missing.op_type, missing.opset),
         ", ".join(missing.nodes),
-        "no converter is known for it: write one (see docs/how-to/import-onnx.md), or export the model "
-        "with other operators",
+        "no converter is known for it: write one (see docs/how-to/import-onnx.md), "
+        "or export the model with other operators",
     )

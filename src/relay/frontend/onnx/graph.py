@@ -54,9 +54,9 @@ def from_onnx(
     ``main`` takes the inputs in the order of the model and returns its output, or a tuple of its
     outputs, whose names are the module's attribute ``output_names``. Values that do not depend on
     inputs are computed while importing, so that shapes are static. Sizes that the model leaves open
-    are known at run time only, and keep their names; what depends on such sizes, or on values that
-    inputs have, is an `onnx.node` until then. The span of an expression names the ONNX node it
-    stands for.
+    are known at run time only, and keep their names, and so do sizes that the model computes of
+    them; a node whose meaning depends on what is not known is an `onnx.node` until then. The span
+    of an expression names the ONNX node it stands for.
 
     Raises `ImportModelError` when the model is not well formed, and `UnsupportedError` with all
     operators of the model that cannot be imported.

@@ -272,6 +272,9 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
             return 2 + _length(given[1])
         case "Squeeze" if len(given) > 1:
             return rank - _length(given[1])
+        case "Squeeze" if isinstance(first, TensorType):
+            # An open size is taken for one that stays; where it is 1, the result has fewer.
+            return sum(d != 1 for d in first.shape)
         case "Unsqueeze":
             return rank + _length(given[1])
         case op_type if op_type.startswith("Reduce") and len(given) > 1 and given[1] is not None:

@@ -67,8 +67,10 @@ class Node(Values):
         found = like_range(old, new, tensors)
         if found is not None:
             return self.call("reshape_like", value, found[0], **found[1])
+        # Sizes that are computed mean what they say; in those of a model, 0 may copy one.
+        allowzero = by is None or bool(self.integer("allowzero", 0))
         by = self.vector(new) if by is None else by
-        return self.call("dyn.reshape", value, by, known=_known(new))
+        return self.call("dyn.reshape", value, by, known=_known(new), allowzero=allowzero)
 
     def remember(self, value: Expr, shape: Sequence[Extent]) -> Expr:
         """`value`, of which is known from now on that it has this `shape`."""

@@ -12,33 +12,22 @@ _Declared = TypeVar("_Declared", bound=Converter)
 _CONVERTERS: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
 
 
-def register(converter: Converter, *op_types: str, since: int = 1, domain: str = "") -> None:
-    """Let `converter` turn nodes of `op_types`, from version `since` of `domain` on."""
-    for op_type in op_types:
-        versions = _CONVERTERS.setdefault((domain, op_type), [])
-        versions.append((since, converter))
-        versions.sort(key=lambda version: version[0])
-
-
-def onnx_operator(
-    *op_types: str, since: int = 1, domain: str = ""
-) -> Callable[[_Declared], _Declared]:
-    """Decorator: the function converts `op_types`, from version `since` of `domain` on."""
-
-    def declare(converter: _Declared) -> _Declared:
-        register(converter, *op_types, since=since, domain=domain)
-        return converter
-
-    return declare
-
-
-def onnx_op(domain: str, *op_types: str, since: int = 1) -> Callable[[Converter], Converter]:
+def onnx_op(domain: str, *op_types: str, since: int = 1) -> Callable[[_Declared], _Declared]:
     """Decorator: the function converts `op_types`, from version `since` of `domain` on.
 
     A converter takes a `Node` and gives the expression of its output, or one for each output, None
     for one that is not made. Of two converters for the same versions the later one counts.
     """
-    return onnx_operator(*op_types, since=since, domain="" if domain in DEFAULT_DOMAINS else domain)
+
+    def declare(converter: _Declared) -> _Declared:
+        for op_type in op_types:
+            key = ("" if domain in DEFAULT_DOMAINS else domain, op_type)
+            versions = _CONVERTERS.setdefault(key, [])
+            versions.append((since, converter))
+            versions.sort(key=lambda version: version[0])
+        return converter
+
+    return declare
 
 
 def find(domain: str, op_type: str, opset: int) -> Converter | None:

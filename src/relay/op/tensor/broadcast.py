@@ -73,7 +73,7 @@ def _truncated_quotient(a: te.Expr, b: te.Expr) -> te.Expr:
 def _truncated_remainder(a: te.Expr, b: te.Expr) -> te.Expr:
     if not _is_float(a):
         return te.binary("truncmod", a, b)
-    # An infinite divisor leaves what is finite as it is; by the formula that is zero times infinity.
+    # An infinite divisor leaves what is finite as it is, where the formula has zero times infinity.
     return te.select(_only_last_infinite(a, b), a, a - te.unary("trunc", a / b) * b)
 
 

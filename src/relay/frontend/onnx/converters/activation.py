@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -40,19 +40,19 @@ def soft_sign(node: Node, value: Expr) -> Expr:
     return node.call("divide", value, affine(node, node.call("abs", value), 1, 1))
 
 
-@onnx_operator("Relu")
+@onnx_op("", "Relu")
 def relu(node: Node) -> Expr:
     """``max(x, 0)``."""
     return node.call("nn.relu", node.arg(0))
 
 
-@onnx_operator("LeakyRelu")
+@onnx_op("", "LeakyRelu")
 def leaky_relu(node: Node) -> Expr:
     """``alpha * x`` below zero, x above."""
     return node.call("nn.leaky_relu", node.arg(0), alpha=node.number("alpha", 0.01))
 
 
-@onnx_operator("PRelu")
+@onnx_op("", "PRelu")
 def parametric_relu(node: Node) -> Expr:
     """``slope * x`` below zero, x above; the slope broadcasts."""
     value, slope = node.arg(0), node.arg(1)
@@ -63,20 +63,20 @@ def parametric_relu(node: Node) -> Expr:
     return node.call("add", above, node.call("multiply", slope, below))
 
 
-@onnx_operator("Elu")
+@onnx_op("", "Elu")
 def elu(node: Node) -> Expr:
     """Exponential linear unit."""
     return exponential_unit(node, node.arg(0), node.number("alpha", 1.0))
 
 
-@onnx_operator("Celu")
+@onnx_op("", "Celu")
 def celu(node: Node) -> Expr:
     """Continuously differentiable exponential linear unit."""
     alpha = node.number("alpha", 1.0)
     return exponential_unit(node, node.arg(0), alpha, alpha)
 
 
-@onnx_operator("Selu")
+@onnx_op("", "Selu")
 def selu(node: Node) -> Expr:
     """Scaled exponential linear unit."""
     alpha = node.number("alpha", 1.6732632423543772)
@@ -90,13 +90,13 @@ def thresholded(node: Node, value: Expr, limit: float) -> Expr:
     return node.call("where", above, value, node.like(0, value))
 
 
-@onnx_operator("ThresholdedRelu")
+@onnx_op("", "ThresholdedRelu")
 def thresholded_relu(node: Node) -> Expr:
     """x above `alpha`, zero elsewhere."""
     return thresholded(node, node.arg(0), node.number("alpha", 1.0))
 
 
-@onnx_operator("Shrink")
+@onnx_op("", "Shrink")
 def shrink(node: Node) -> Expr:
     """Values nearer to zero than `lambd` become zero, others move towards it by `bias`."""
     value = node.arg(0)
@@ -108,44 +108,44 @@ def shrink(node: Node) -> Expr:
     return node.call("where", above, affine(node, value, 1, -bias), rest)
 
 
-@onnx_operator("HardSigmoid")
+@onnx_op("", "HardSigmoid")
 def hard_sigmoid(node: Node) -> Expr:
     """A sigmoid of straight lines."""
     return clamped_affine(node, node.arg(0), node.number("alpha", 0.2), node.number("beta", 0.5))
 
 
-@onnx_operator("HardSwish")
+@onnx_op("", "HardSwish")
 def hard_swish(node: Node) -> Expr:
     """``x * hard_sigmoid(x)`` with slope 1/6."""
     return node.call("multiply", node.arg(0), clamped_affine(node, node.arg(0), 1 / 6, 0.5))
 
 
-@onnx_operator("Swish")
+@onnx_op("", "Swish")
 def swish(node: Node) -> Expr:
     """``x * sigmoid(alpha * x)``."""
     scaled = affine(node, node.arg(0), node.number("alpha", 1.0), 0)
     return node.call("multiply", node.arg(0), node.call("sigmoid", scaled))
 
 
-@onnx_operator("Softplus")
+@onnx_op("", "Softplus")
 def softplus(node: Node) -> Expr:
     """``log(1 + exp(x))``."""
     return soft_plus(node, node.arg(0))
 
 
-@onnx_operator("Softsign")
+@onnx_op("", "Softsign")
 def softsign(node: Node) -> Expr:
     """``x / (1 + |x|)``."""
     return soft_sign(node, node.arg(0))
 
 
-@onnx_operator("Mish")
+@onnx_op("", "Mish")
 def mish(node: Node) -> Expr:
     """``x * tanh(softplus(x))``."""
     return node.call("multiply", node.arg(0), node.call("tanh", soft_plus(node, node.arg(0))))
 
 
-@onnx_operator("Gelu")
+@onnx_op("", "Gelu")
 def gelu(node: Node) -> Expr:
     """Gaussian error linear unit, exact or approximated by tanh."""
     value = node.arg(0)
@@ -179,25 +179,25 @@ def _flattened(node: Node, operator: str) -> Expr:
     return _over_the_rest(node, lambda flat: node.call(operator, flat, axis=-1))
 
 
-@onnx_operator("Softmax")
+@onnx_op("", "Softmax")
 def softmax_flattened(node: Node) -> Expr:
     """Softmax over all axes from `axis` on."""
     return _flattened(node, "nn.softmax")
 
 
-@onnx_operator("LogSoftmax")
+@onnx_op("", "LogSoftmax")
 def log_softmax_flattened(node: Node) -> Expr:
     """Logarithm of the softmax over all axes from `axis` on."""
     return _flattened(node, "nn.log_softmax")
 
 
-@onnx_operator("Softmax", since=13)
+@onnx_op("", "Softmax", since=13)
 def softmax(node: Node) -> Expr:
     """Softmax along one axis."""
     return node.call("nn.softmax", node.arg(0), axis=node.axis("axis", node.rank(node.arg(0)), -1))
 
 
-@onnx_operator("LogSoftmax", since=13)
+@onnx_op("", "LogSoftmax", since=13)
 def log_softmax(node: Node) -> Expr:
     """Logarithm of the softmax along one axis."""
     axis = node.axis("axis", node.rank(node.arg(0)), -1)
@@ -213,13 +213,13 @@ def _hardmax(node: Node, value: Expr, axis: int) -> Expr:
     return node.cast(hit, node.dtype(value))
 
 
-@onnx_operator("Hardmax")
+@onnx_op("", "Hardmax")
 def hardmax_flattened(node: Node) -> Expr:
     """One at the first largest element over all axes from `axis` on, zero elsewhere."""
     return _over_the_rest(node, lambda flat: _hardmax(node, flat, 1))
 
 
-@onnx_operator("Hardmax", since=13)
+@onnx_op("", "Hardmax", since=13)
 def hardmax(node: Node) -> Expr:
     """One at the first largest element along an axis, zero elsewhere."""
     value = node.arg(0)

@@ -2,7 +2,7 @@
 
 from relay import dtypes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -20,19 +20,19 @@ def converted(node: Node, value: Expr, dtype: str) -> Expr:
     return node.call("cast", value, dtype=dtype, saturate=saturate, round_mode=round_mode)
 
 
-@onnx_operator("Cast")
+@onnx_op("", "Cast")
 def cast(node: Node) -> Expr:
     """Conversion to another data type."""
     return converted(node, node.arg(0), node.element_type(node.integer("to")))
 
 
-@onnx_operator("CastLike")
+@onnx_op("", "CastLike")
 def cast_like(node: Node) -> Expr:
     """Conversion to the data type of another tensor."""
     return converted(node, node.arg(0), node.dtype(node.arg(1)))
 
 
-@onnx_operator("BitCast", since=26)
+@onnx_op("", "BitCast", since=26)
 def bit_cast(node: Node) -> Expr:
     """The bits of numbers, taken for those of another type of the same width."""
     value = node.arg(0)

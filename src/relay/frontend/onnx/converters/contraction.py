@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from relay.frontend.onnx.converters.activation import affine
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import compared
 from relay.ir.expr import Expr
 
@@ -61,13 +61,13 @@ def matrix_product(node: Node, left: Expr, right: Expr) -> Expr:
     return node.reshape(product, (*batch, a[-2], b[-1]))
 
 
-@onnx_operator("MatMul")
+@onnx_op("", "MatMul")
 def matmul(node: Node) -> Expr:
     """Product of matrices, batches of which broadcast."""
     return matrix_product(node, node.arg(0), node.arg(1))
 
 
-@onnx_operator("Gemm")
+@onnx_op("", "Gemm")
 def gemm(node: Node) -> Expr:
     """``alpha * A @ B + beta * C``, with A or B transposed where asked for."""
     left, right, bias = node.arg(0), node.arg(1), node.optional(2)
@@ -96,7 +96,7 @@ def gemm(node: Node) -> Expr:
 # ---------------------------------------------------------------- Einsum
 
 
-@onnx_operator("Einsum")
+@onnx_op("", "Einsum")
 def einsum(node: Node) -> Expr:
     """Sums of products, where the equation is a product of matrices in disguise."""
     equation = node.text("equation", "").replace(" ", "")
@@ -165,7 +165,7 @@ def _contract(
     return node.reshape(matrix_product(node, left, right), [sizes[x] for x in labels]), labels
 
 
-@onnx_operator("Det")
+@onnx_op("", "Det")
 def determinant(node: Node) -> Expr:
     """Determinants of square matrices."""
     value = node.arg(0)

@@ -16,7 +16,7 @@ from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.converters.contrib_common import DOMAIN, plus, split_columns
 from relay.frontend.onnx.converters.contrib_products import scaled_product
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent
 from relay.ir.expr import Expr
 
@@ -206,14 +206,14 @@ def _self_attention(
     return [_attention(node, query, key, value, mask, bias, before)[0], present]
 
 
-@onnx_operator("Attention", domain=DOMAIN)
+@onnx_op(DOMAIN, "Attention")
 def attention(node: Node) -> list[Expr | None]:
     """Attention of a sequence to itself, with the projections to queries, keys and values."""
     packed = plus(node, matrix_product(node, node.arg(0), node.arg(1)), node.optional(2))
     return _self_attention(node, packed, node.optional(3), node.optional(4), node.optional(5))
 
 
-@onnx_operator("QAttention", domain=DOMAIN)
+@onnx_op(DOMAIN, "QAttention")
 def quantized_attention(node: Node) -> list[Expr | None]:
     """Attention of a sequence to itself, with projections that are quantized."""
     data = node.arg(0), node.arg(3), node.optional(6)
@@ -222,7 +222,7 @@ def quantized_attention(node: Node) -> list[Expr | None]:
     return _self_attention(node, packed, node.optional(5), node.optional(8), None)
 
 
-@onnx_operator("PackedAttention", domain=DOMAIN)
+@onnx_op(DOMAIN, "PackedAttention")
 def packed_attention(node: Node) -> Expr:
     """Attention within sequences that follow one another without padding: (tokens, size)."""
     if node.optional(5) is not None:
@@ -300,7 +300,7 @@ def _inputs(node: Node, heads: int) -> tuple[Expr, Expr, Expr]:
     return query, key, value
 
 
-@onnx_operator("MultiHeadAttention", domain=DOMAIN)
+@onnx_op(DOMAIN, "MultiHeadAttention")
 def multi_head_attention(node: Node) -> list[Expr | None]:
     """Attention of queries to keys and values; and these two, after those of the past."""
     if node.optional(8) is not None or node.optional(9) is not None:

@@ -13,7 +13,7 @@ from relay import dtypes
 from relay.frontend.onnx.converters.contraction import dense
 from relay.frontend.onnx.converters.contrib_common import DOMAIN, plus
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Constant, Expr
 
 #: Values of 4 bits between -1 and 1: as floats, and at quantiles of the normal distribution.
@@ -83,7 +83,7 @@ def _weights(node: Node, bits: int, rows: int, depth: int, block: int) -> Consta
     return node.constant(weights, dtype)
 
 
-@onnx_operator("MatMulNBits", domain=DOMAIN)
+@onnx_op(DOMAIN, "MatMulNBits")
 def matmul_of_few_bits(node: Node) -> Expr:
     """A product with a matrix of 2, 4 or 8 bits, whose rows are quantized in blocks."""
     bits, block = node.integer("bits", 4), node.integer("block_size")
@@ -99,7 +99,7 @@ def matmul_of_few_bits(node: Node) -> Expr:
     return plus(node, product, node.optional(5))
 
 
-@onnx_operator("MatMulBnb4", domain=DOMAIN)
+@onnx_op(DOMAIN, "MatMulBnb4")
 def matmul_of_float4(node: Node) -> Expr:
     """A product with a matrix of 4 bits, quantized in blocks of its elements in order."""
     rows, depth, block = node.integer("N"), node.integer("K"), node.integer("block_size")

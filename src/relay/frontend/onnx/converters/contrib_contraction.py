@@ -14,7 +14,7 @@ from relay.frontend.onnx.converters.contrib_common import (
 from relay.frontend.onnx.converters.convolution import convolution
 from relay.frontend.onnx.converters.pooling import max_pool
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -34,7 +34,7 @@ def _turned(node: Node, value: Expr, side: str) -> Expr:
     return node.transpose(value, axes)
 
 
-@onnx_operator("FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", domain=DOMAIN)
+@onnx_op(DOMAIN, "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation")
 def fused_matmul(node: Node) -> Expr:
     """NumPy's product times `alpha`, of factors whose axes are moved, then activated."""
     left, right = (_turned(node, node.arg(k), side) for k, side in enumerate("AB"))
@@ -44,26 +44,26 @@ def fused_matmul(node: Node) -> Expr:
     return activated(node, affine(node, matrix_product(node, left, right), alpha, 0))
 
 
-@onnx_operator("FusedGemm", domain=DOMAIN)
+@onnx_op(DOMAIN, "FusedGemm")
 def fused_gemm(node: Node) -> Expr:
     """``activation(alpha * A @ B + beta * C)``."""
     return activated(node, gemm(node))
 
 
-@onnx_operator("GemmFastGelu", domain=DOMAIN)
+@onnx_op(DOMAIN, "GemmFastGelu")
 def gemm_fast_gelu(node: Node) -> Expr:
     """A product of matrices, then the Gaussian error linear unit approximated by tanh."""
     product = matrix_product(node, node.arg(0), node.arg(1))
     return fast_gelu(node, plus(node, product, node.optional(2)))
 
 
-@onnx_operator("FusedConv", domain=DOMAIN)
+@onnx_op(DOMAIN, "FusedConv")
 def fused_convolution(node: Node) -> Expr:
     """A convolution with another tensor added, then activated."""
     return activated(node, plus(node, convolution(node), node.optional(3)))
 
 
-@onnx_operator("NhwcConv", "NhwcFusedConv", domain=DOMAIN)
+@onnx_op(DOMAIN, "NhwcConv", "NhwcFusedConv")
 def channels_last_convolution(node: Node) -> Expr:
     """A convolution of images with their channels last; weights are as ever."""
     inputs = [channels_first(node, node.arg(0)), *node.inputs[1:3]]
@@ -71,7 +71,7 @@ def channels_last_convolution(node: Node) -> Expr:
     return activated(node, plus(node, result, node.optional(3)))
 
 
-@onnx_operator("NhwcMaxPool", domain=DOMAIN)
+@onnx_op(DOMAIN, "NhwcMaxPool")
 def channels_last_max_pool(node: Node) -> Expr:
     """The largest element in each window of images with their channels last."""
     (largest, *_) = max_pool(derived(node, [channels_first(node, node.arg(0))]))

@@ -22,7 +22,7 @@ from relay.frontend.onnx.converters.contrib_attention import (
 from relay.frontend.onnx.converters.contrib_common import DOMAIN, plus, split_columns
 from relay.frontend.onnx.converters.contrib_normalization import mean_square_normalized
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Constant, Expr
 
 # ---------------------------------------------------------------- rotations
@@ -65,7 +65,7 @@ def _rotated(
     return node.concatenate([node.reshape(pairs, (batch, heads, rows, 2 * half)), *rest], 3)
 
 
-@onnx_operator("RotaryEmbedding", domain=DOMAIN)
+@onnx_op(DOMAIN, "RotaryEmbedding")
 def rotary_embedding(node: Node) -> Expr:
     """Pairs of features turned by angles that grow with the position."""
     refuse(node, "is_packed_batching")
@@ -240,7 +240,7 @@ def _grouped_softmax(node: Node, scores: Expr, groups: int) -> Expr:
     return node.slice_axis(weights, 3, 0, keys)
 
 
-@onnx_operator("GroupQueryAttention", domain=DOMAIN)
+@onnx_op(DOMAIN, "GroupQueryAttention")
 def group_query_attention(node: Node) -> list[Expr | None]:
     """Attention whose heads share keys in groups; and keys and values, after those of the past."""
     _check_options(node)

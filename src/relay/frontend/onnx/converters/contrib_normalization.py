@@ -10,7 +10,7 @@ from relay.frontend.onnx.converters.contrib_common import (
 from relay.frontend.onnx.converters.normalization import root_mean_square_normalization
 from relay.frontend.onnx.converters.quantization import dequantize_linear
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 _NARROW = ("float16", "bfloat16")
@@ -40,21 +40,21 @@ def _layer_normalized(node: Node, value: Expr, scale: Expr, shift: Expr | None) 
     return node.cast(result, dtype)
 
 
-@onnx_operator("SimplifiedLayerNormalization")
-@onnx_operator("SimplifiedLayerNormalization", domain=DOMAIN)
+@onnx_op("", "SimplifiedLayerNormalization")
+@onnx_op(DOMAIN, "SimplifiedLayerNormalization")
 def simplified_layer_normalization(node: Node) -> Expr:
     """All axes from `axis` on divided by the root of their mean square."""
     return root_mean_square_normalization(node)
 
 
-@onnx_operator("SkipLayerNormalization", domain=DOMAIN)
+@onnx_op(DOMAIN, "SkipLayerNormalization")
 def skip_layer_normalization(node: Node) -> list[Expr | None]:
     """Rows of a sum normalized, and the sum."""
     total = plus(node, node.arg(0), node.optional(4), node.arg(1))
     return [_layer_normalized(node, total, node.arg(2), node.optional(3)), None, None, total]
 
 
-@onnx_operator("SkipSimplifiedLayerNormalization", domain=DOMAIN)
+@onnx_op(DOMAIN, "SkipSimplifiedLayerNormalization")
 def skip_simplified_layer_normalization(node: Node) -> list[Expr | None]:
     """Rows of a sum divided by the root of their mean square, and the sum."""
     total = plus(node, node.arg(0), node.optional(3), node.arg(1))
@@ -84,7 +84,7 @@ def _rows(node: Node, table: Expr, places: Expr) -> Expr:
     return node.call("take", table, places, axis=0, mode="clip")
 
 
-@onnx_operator("EmbedLayerNormalization", domain=DOMAIN)
+@onnx_op(DOMAIN, "EmbedLayerNormalization")
 def embed_layer_normalization(node: Node) -> list[Expr | None]:
     """The embeddings of words, their positions and their segments added up and normalized."""
     words, segments = node.arg(0), node.optional(1)
@@ -96,7 +96,7 @@ def embed_layer_normalization(node: Node) -> list[Expr | None]:
     return [result, _counted(node, node.optional(7), words), total]
 
 
-@onnx_operator("QEmbedLayerNormalization", domain=DOMAIN)
+@onnx_op(DOMAIN, "QEmbedLayerNormalization")
 def quantized_embed_layer_normalization(node: Node) -> list[Expr]:
     """Quantized embeddings of words, their positions and segments added up and normalized."""
     words, segments = node.arg(0), node.optional(1)
@@ -143,13 +143,13 @@ def _group_normalized(node: Node, value: Expr) -> Expr:
     return channels_last(node, result) if last else result
 
 
-@onnx_operator("GroupNorm", domain=DOMAIN)
+@onnx_op(DOMAIN, "GroupNorm")
 def group_normalization(node: Node) -> Expr:
     """Channels normalized in groups, then activated."""
     return _group_normalized(node, node.arg(0))
 
 
-@onnx_operator("SkipGroupNorm", domain=DOMAIN)
+@onnx_op(DOMAIN, "SkipGroupNorm")
 def skip_group_normalization(node: Node) -> list[Expr]:
     """Channels of a sum normalized in groups, then activated; and the sum."""
     value, skip, bias = node.arg(0), node.arg(3), node.optional(4)

@@ -18,7 +18,7 @@ from relay.frontend.onnx.converters.quantization import (
     quantize_linear,
 )
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: Integers, their scale and their zero point.
@@ -38,7 +38,7 @@ def scaled_product(node: Node, a: Quantized, b: Quantized, bias: Expr | None) ->
     return plus(node, product, bias)
 
 
-@onnx_operator("MatMulIntegerToFloat", domain=DOMAIN)
+@onnx_op(DOMAIN, "MatMulIntegerToFloat")
 def matmul_integer_to_float(node: Node) -> Expr:
     """NumPy's product of quantized matrices, as floats."""
     left = node.arg(0), node.arg(2), node.optional(4)
@@ -46,7 +46,7 @@ def matmul_integer_to_float(node: Node) -> Expr:
     return scaled_product(node, left, right, node.optional(6))
 
 
-@onnx_operator("DynamicQuantizeMatMul", domain=DOMAIN)
+@onnx_op(DOMAIN, "DynamicQuantizeMatMul")
 def dynamic_quantize_matmul(node: Node) -> Expr:
     """NumPy's product of a matrix that is quantized first, and a quantized one."""
     number, scale, zero = dynamic_quantize_linear(node)
@@ -54,7 +54,7 @@ def dynamic_quantize_matmul(node: Node) -> Expr:
     return scaled_product(node, (number, scale, zero), right, node.optional(4))
 
 
-@onnx_operator("MatMulInteger16", domain=DOMAIN)
+@onnx_op(DOMAIN, "MatMulInteger16")
 def matmul_wide_integer(node: Node) -> Expr:
     """NumPy's product of matrices of 16-bit integers, in 32 bits."""
     dtype = "uint32" if node.dtype(node.arg(0)).startswith("u") else "int32"
@@ -62,7 +62,7 @@ def matmul_wide_integer(node: Node) -> Expr:
     return matrix_product(node, left, right)
 
 
-@onnx_operator("MulInteger", domain=DOMAIN)
+@onnx_op(DOMAIN, "MulInteger")
 def multiply_integer(node: Node) -> Expr:
     """``(a - zero point) * (b - zero point)`` in ``int32``."""
 
@@ -73,7 +73,7 @@ def multiply_integer(node: Node) -> Expr:
     return node.call("multiply", centred(0), centred(2))
 
 
-@onnx_operator("QGemm", domain=DOMAIN)
+@onnx_op(DOMAIN, "QGemm")
 def quantized_gemm(node: Node) -> Expr:
     """``alpha * A @ B + C`` of quantized matrices; C has the scale of the product.
 
@@ -94,7 +94,7 @@ def quantized_gemm(node: Node) -> Expr:
     return quantize_linear(derived(node, [result, node.arg(7), zero]))
 
 
-@onnx_operator("QLinearConv", domain=DOMAIN)
+@onnx_op(DOMAIN, "QLinearConv")
 def quantized_convolution(node: Node) -> Expr:
     """A convolution of quantized images, the channels of which may be last."""
     if not node.integer("channels_last", 0):

@@ -17,11 +17,11 @@ from relay.frontend.onnx.converters.pooling import average_pool, global_average_
 from relay.frontend.onnx.converters.quantization import dequantize_linear, quantize_linear
 from relay.frontend.onnx.converters.reduction import reduce
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator, register
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
-register(quantize_linear, "QuantizeLinear", domain=DOMAIN)
-register(dequantize_linear, "DequantizeLinear", domain=DOMAIN)
+onnx_op(DOMAIN, "QuantizeLinear")(quantize_linear)
+onnx_op(DOMAIN, "DequantizeLinear")(dequantize_linear)
 
 
 def dequantized(node: Node, index: int) -> Expr:
@@ -79,17 +79,17 @@ def _leaky_relu(node: Node, value: Expr) -> Expr:
     return node.call("nn.leaky_relu", value, alpha=node.number("alpha", 0.01))
 
 
-register(_binary("add"), "QLinearAdd", domain=DOMAIN)
-register(_binary("multiply"), "QLinearMul", domain=DOMAIN)
-register(_unary(lambda node, x: node.call("sigmoid", x)), "QLinearSigmoid", domain=DOMAIN)
-register(_unary(_leaky_relu), "QLinearLeakyRelu", domain=DOMAIN)
-register(_unary(_softmax), "QLinearSoftmax", domain=DOMAIN)
-register(_unary(_pooled(average_pool)), "QLinearAveragePool", domain=DOMAIN)
-register(_unary(_pooled(global_average_pool)), "QLinearGlobalAveragePool", domain=DOMAIN)
-register(_unary(_mean), "QLinearReduceMean", domain=DOMAIN)
+onnx_op(DOMAIN, "QLinearAdd")(_binary("add"))
+onnx_op(DOMAIN, "QLinearMul")(_binary("multiply"))
+onnx_op(DOMAIN, "QLinearSigmoid")(_unary(lambda node, x: node.call("sigmoid", x)))
+onnx_op(DOMAIN, "QLinearLeakyRelu")(_unary(_leaky_relu))
+onnx_op(DOMAIN, "QLinearSoftmax")(_unary(_softmax))
+onnx_op(DOMAIN, "QLinearAveragePool")(_unary(_pooled(average_pool)))
+onnx_op(DOMAIN, "QLinearGlobalAveragePool")(_unary(_pooled(global_average_pool)))
+onnx_op(DOMAIN, "QLinearReduceMean")(_unary(_mean))
 
 
-@onnx_operator("QLinearConcat", domain=DOMAIN)
+@onnx_op(DOMAIN, "QLinearConcat")
 def quantized_concatenation(node: Node) -> Expr:
     """Quantized tensors one after the other, all with the scale of the result."""
     if len(node.inputs) < 5 or len(node.inputs) % 3 != 2:
@@ -99,7 +99,7 @@ def quantized_concatenation(node: Node) -> Expr:
     return node.concatenate(parts, node.axis("axis", node.rank(parts[0])))
 
 
-@onnx_operator("QLinearWhere", domain=DOMAIN)
+@onnx_op(DOMAIN, "QLinearWhere")
 def quantized_choice(node: Node) -> Expr:
     """Elements of one tensor where a condition holds, of the other elsewhere, quantized again."""
     dtype = node.dtype(node.arg(1))

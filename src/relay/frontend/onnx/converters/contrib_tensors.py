@@ -5,14 +5,14 @@ from relay.frontend.onnx.converters.images import grid_sample
 from relay.frontend.onnx.converters.shape import pad_by_inputs, triangle
 from relay.frontend.onnx.converters.signal import fourier
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator, register
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
-register(grid_sample, "GridSample", domain=DOMAIN)
-register(triangle, "Trilu", domain=DOMAIN)
+onnx_op(DOMAIN, "GridSample")(grid_sample)
+onnx_op(DOMAIN, "Trilu")(triangle)
 
 
-@onnx_operator("ExpandDims", domain=DOMAIN)
+@onnx_op(DOMAIN, "ExpandDims")
 def expand_dims(node: Node) -> Expr:
     """An axis of size 1 put in."""
     value = node.arg(0)
@@ -23,7 +23,7 @@ def expand_dims(node: Node) -> Expr:
     return node.call("expand_dims", value, axis=axis)
 
 
-@onnx_operator("Pad", domain=DOMAIN)
+@onnx_op(DOMAIN, "Pad")
 def pad(node: Node) -> Expr:
     """Elements put around a tensor; how many may be a matrix of one row."""
     widths = node.arg(1)
@@ -32,7 +32,7 @@ def pad(node: Node) -> Expr:
     return pad_by_inputs(derived(node, [node.arg(0), widths, node.optional(2)]))
 
 
-@onnx_operator("CropAndResize", domain=DOMAIN)
+@onnx_op(DOMAIN, "CropAndResize")
 def crop_and_resize(node: Node) -> Expr:
     """Parts of images, resized to one size."""
     modes = {"bilinear": "bilinear", "nearest": "nearest_neighbor"}
@@ -56,7 +56,7 @@ def crop_and_resize(node: Node) -> Expr:
     )
 
 
-@onnx_operator("CDist", domain=DOMAIN)
+@onnx_op(DOMAIN, "CDist")
 def distances(node: Node) -> Expr:
     """The distance of every row of one matrix from every row of another."""
     metric = node.text("metric", "sqeuclidean")
@@ -76,7 +76,7 @@ def _check_transform(node: Node) -> None:
         node.unsupported("its transform is normalized or has both sides")
 
 
-@onnx_operator("Rfft", domain=DOMAIN)
+@onnx_op(DOMAIN, "Rfft")
 def real_fourier(node: Node) -> Expr:
     """The first half of the spectrum of real rows: a real and an imaginary part, unscaled."""
     _check_transform(node)
@@ -85,7 +85,7 @@ def real_fourier(node: Node) -> Expr:
     return fourier(inner, value, node.rank(value) - 2, None, True)
 
 
-@onnx_operator("Irfft", domain=DOMAIN)
+@onnx_op(DOMAIN, "Irfft")
 def inverse_real_fourier(node: Node) -> Expr:
     """The real rows of even length that a half of a spectrum is of."""
     _check_transform(node)

@@ -9,7 +9,7 @@ from relay.frontend.onnx.captures import Captured
 from relay.frontend.onnx.division import Divided, chosen
 from relay.frontend.onnx.loops import Loop, Step, stacked
 from relay.frontend.onnx.node import Node, Result
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.structure import all_nodes, graphs_in
 from relay.ir.expr import Expr
 
@@ -27,7 +27,7 @@ def _scalar(node: Node, value: Expr, dtype: str) -> Expr:
 # ---------------------------------------------------------------- branches
 
 
-@onnx_operator("If")
+@onnx_op("", "If")
 def branches(node: Node) -> Result:
     """One of two graphs, as a condition says; that one alone, where it is known."""
     condition = _scalar(node, node.arg(0), "bool")
@@ -78,7 +78,7 @@ def _size(graph: GraphProto) -> int | None:
     return None if any(map(graphs_in, graph.node)) else len(list(all_nodes(graph.node)))
 
 
-@onnx_operator("Loop")
+@onnx_op("", "Loop")
 def loop(node: Node) -> Result:
     """A graph again and again, so many times or as long as a condition holds.
 
@@ -211,7 +211,7 @@ class _Scan:
         return [*found[: self.states], *(rest.get(k) for k in range(self.outputs))]
 
 
-@onnx_operator("Scan", since=9)
+@onnx_op("", "Scan", since=9)
 def scan(node: Node) -> Result:
     """A graph for each slice of tensors, which hands states on and makes slices of outputs."""
     arguments = node.args()
@@ -219,7 +219,7 @@ def scan(node: Node) -> Result:
     return scanned.results(scanned.run(arguments, None))
 
 
-@onnx_operator("Scan", since=8)
+@onnx_op("", "Scan", since=8)
 def batched_scan(node: Node) -> Result:
     """A scan for each element of a batch: the first axis of everything; the next one is scanned.
 

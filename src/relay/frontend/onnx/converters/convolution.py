@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent
 from relay.ir.expr import Expr
 
@@ -84,7 +84,7 @@ def _kernel_shape(node: Node, weight: Expr, rank: int) -> tuple[int, ...]:
     return kernel
 
 
-@onnx_operator("Conv")
+@onnx_op("", "Conv")
 def convolution(node: Node) -> Expr:
     """Convolution (really a cross-correlation), in groups of channels."""
     return add_bias(node, convolve(node, node.arg(0), node.arg(1)), node.optional(2))
@@ -107,7 +107,7 @@ def convolve(node: Node, value: Expr, weight: Expr) -> Expr:
     )
 
 
-@onnx_operator("ConvTranspose")
+@onnx_op("", "ConvTranspose")
 def transposed_convolution(node: Node) -> Expr:
     """The transpose of a convolution: it makes the image larger by its strides."""
     value, weight = node.arg(0), node.arg(1)

@@ -4,7 +4,7 @@ import numpy as np
 
 from relay.frontend.onnx.converters.selection import first
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -15,7 +15,7 @@ def _scalar(node: Node, index: int, default: float, dtype: str) -> Expr:
     return node.reshape(node.cast(value, dtype), ())
 
 
-@onnx_operator("NonMaxSuppression")
+@onnx_op("", "NonMaxSuppression")
 def non_max_suppression(node: Node) -> Expr:
     """Of boxes that overlap the best, for each image and class: rows (image, class, box)."""
     boxes, scores = node.arg(0), node.arg(1)
@@ -65,19 +65,19 @@ def _roi_align(node: Node, coordinates: str) -> Expr:
     )
 
 
-@onnx_operator("RoiAlign")
+@onnx_op("", "RoiAlign")
 def roi_align_by_edges(node: Node) -> Expr:
     """Regions of images brought to one size by interpolation, as version 10 defines it."""
     return _roi_align(node, "output_half_pixel")
 
 
-@onnx_operator("RoiAlign", since=16)
+@onnx_op("", "RoiAlign", since=16)
 def roi_align(node: Node) -> Expr:
     """Regions of images brought to one size by interpolation."""
     return _roi_align(node, node.text("coordinate_transformation_mode", "half_pixel"))
 
 
-@onnx_operator("MaxRoiPool")
+@onnx_op("", "MaxRoiPool")
 def max_roi_pool(node: Node) -> Expr:
     """The largest elements in the parts of regions of images."""
     shape = node.integers("pooled_shape") or []

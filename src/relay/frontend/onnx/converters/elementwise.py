@@ -8,7 +8,7 @@ import numpy as np
 
 from relay import dtypes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator, register
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: ONNX operator -> operator of one argument.
@@ -92,20 +92,20 @@ def _variadic(operator: str) -> Callable[[Node], Expr]:
 
 
 for _name, _operator in UNARY.items():
-    register(_unary(_operator), _name)
+    onnx_op("", _name)(_unary(_operator))
 for _name, _operator in BINARY.items():
-    register(_binary(_operator), _name)
+    onnx_op("", _name)(_binary(_operator))
 for _name, _operator in VARIADIC.items():
-    register(_variadic(_operator), _name)
+    onnx_op("", _name)(_variadic(_operator))
 
 
-@onnx_operator("Identity")
+@onnx_op("", "Identity")
 def identity(node: Node) -> Expr:
     """The input itself."""
     return node.arg(0)
 
 
-@onnx_operator("Mean")
+@onnx_op("", "Mean")
 def mean(node: Node) -> Expr:
     """The mean of any number of tensors, which broadcast."""
     values = node.args()
@@ -115,7 +115,7 @@ def mean(node: Node) -> Expr:
     return node.call("divide", total, node.like(len(values), total))
 
 
-@onnx_operator("Div")
+@onnx_op("", "Div")
 def divide(node: Node) -> Expr:
     """Division; of integers it rounds towards zero."""
     left, right = operands(node)
@@ -123,7 +123,7 @@ def divide(node: Node) -> Expr:
     return node.call("trunc_divide" if whole else "divide", left, right)
 
 
-@onnx_operator("Mod")
+@onnx_op("", "Mod")
 def modulo(node: Node) -> Expr:
     """Remainder, with the sign of the divisor, or of the dividend where `fmod` is 1."""
     left, right = node.arg(0), node.arg(1)
@@ -140,7 +140,7 @@ def modulo(node: Node) -> Expr:
     return node.call("where", node.call("equal", rest, zero), nothing, moved)
 
 
-@onnx_operator("Pow")
+@onnx_op("", "Pow")
 def power(node: Node) -> Expr:
     """Power, in the data type of the base."""
     base, exponent = operands(node)
@@ -158,13 +158,13 @@ def power(node: Node) -> Expr:
     return node.cast(node.call("power", base, node.cast(exponent, node.dtype(base))), dtype)
 
 
-@onnx_operator("Reciprocal")
+@onnx_op("", "Reciprocal")
 def reciprocal(node: Node) -> Expr:
     """``1 / x``."""
     return node.call("divide", node.like(1, node.arg(0)), node.arg(0))
 
 
-@onnx_operator("BitShift")
+@onnx_op("", "BitShift")
 def bit_shift(node: Node) -> Expr:
     """Shift of bits, LEFT or RIGHT."""
     direction = node.text("direction", "")
@@ -173,7 +173,7 @@ def bit_shift(node: Node) -> Expr:
     return node.call(f"{direction.lower()}_shift", node.arg(0), node.arg(1))
 
 
-@onnx_operator("IsInf")
+@onnx_op("", "IsInf")
 def is_infinite(node: Node) -> Expr:
     """Whether an element is infinite, of either sign or of one."""
     value = node.arg(0)
@@ -186,7 +186,7 @@ def is_infinite(node: Node) -> Expr:
     return node.call("equal", value, node.like(np.inf if positive else -np.inf, value))
 
 
-@onnx_operator("Where")
+@onnx_op("", "Where")
 def where(node: Node) -> Expr:
     """Elements of one tensor where a condition holds, of the other elsewhere."""
     return node.call("where", node.arg(0), node.arg(1), node.arg(2))
@@ -202,7 +202,7 @@ def _between(node: Node, value: Expr, low: Expr | None, high: Expr | None) -> Ex
     return value if high is None else node.call("minimum", value, high)
 
 
-@onnx_operator("Clip")
+@onnx_op("", "Clip")
 def clip_by_attributes(node: Node) -> Expr:
     """Limits to a range that attributes give."""
     value = node.arg(0)
@@ -211,7 +211,7 @@ def clip_by_attributes(node: Node) -> Expr:
     return _between(node, value, low, high)
 
 
-@onnx_operator("Clip", since=11)
+@onnx_op("", "Clip", since=11)
 def clip(node: Node) -> Expr:
     """Limits to a range that inputs give."""
     return _between(node, node.arg(0), node.optional(1), node.optional(2))

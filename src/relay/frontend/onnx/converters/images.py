@@ -8,7 +8,7 @@ import numpy as np
 from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.converters.convolution import add_bias, window
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: ONNX's names of interpolations, those before version 20 too, and ours.
@@ -21,7 +21,7 @@ _METHODS = {
 }
 
 
-@onnx_operator("GridSample")
+@onnx_op("", "GridSample")
 def grid_sample(node: Node) -> Expr:
     """An image or volume read at the positions of a grid, each from -1 to 1."""
     value, grid = node.arg(0), node.arg(1)
@@ -43,7 +43,7 @@ def grid_sample(node: Node) -> Expr:
     )
 
 
-@onnx_operator("Col2Im")
+@onnx_op("", "Col2Im")
 def columns_to_image(node: Node) -> Expr:
     """Blocks, columns of a matrix, added up to the image that they were cut from."""
     value = node.arg(0)
@@ -88,7 +88,7 @@ def columns_to_image(node: Node) -> Expr:
     return node.reshape(node.slice_axis(found, 1, 0, size), (batch, channels, *image))
 
 
-@onnx_operator("DeformConv")
+@onnx_op("", "DeformConv")
 def deformable_convolution(node: Node) -> Expr:
     """Convolution of an image read at positions that offsets move, and masks weigh.
 
@@ -163,13 +163,13 @@ def _normal(
     return node.reshape(shifted, (count, 1, len(starts) * result[0], result[1]))
 
 
-@onnx_operator("ImageDecoder")
+@onnx_op("", "ImageDecoder")
 def image_decoder(node: Node) -> Expr:
     """The picture in a file."""
     return node.call("image.decode", node.arg(0), pixel_format=node.text("pixel_format", "RGB"))
 
 
-@onnx_operator("AffineGrid")
+@onnx_op("", "AffineGrid")
 def affine_grid(node: Node) -> Expr:
     """Where an affine map takes the pixels of an image, or of a volume: x first, from -1 to 1."""
     theta = node.arg(0)
@@ -188,7 +188,8 @@ def affine_grid(node: Node) -> Expr:
             lines.append(2 * steps / max(1, size - 1) - 1 if size > 1 else 0.0 * steps)
         else:
             lines.append((2 * steps + 1) / size - 1)
-    places = np.stack([*np.meshgrid(*lines, indexing="ij")][::-1] + [np.ones(space)], -1)
+    axes = np.meshgrid(*lines, indexing="ij")
+    places = np.stack([*reversed(axes), np.ones(space)], -1)
     base = node.constant(places.reshape(1, math.prod(space), rank + 1), dtype)
     moved = matrix_product(node, base, node.transpose(theta, (0, 2, 1)))
     return node.reshape(moved, (batch, *space, rank))

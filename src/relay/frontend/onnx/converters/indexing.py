@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent, compared
 from relay.ir.expr import Constant, Expr
 
@@ -45,7 +45,7 @@ def _take_known(node: Node, value: Expr, indices: npt.NDArray[np.int64], axis: i
     return node.call("take", value, node.constant(indices, "int64"), axis=axis, mode="clip")
 
 
-@onnx_operator("Gather")
+@onnx_op("", "Gather")
 def gather(node: Node) -> Expr:
     """Slices of a tensor along an axis, at the places that indices name."""
     value, indices = node.arg(0), node.arg(1)
@@ -60,7 +60,7 @@ def gather(node: Node) -> Expr:
     return _take_known(node, value, places, axis)
 
 
-@onnx_operator("GatherElements")
+@onnx_op("", "GatherElements")
 def gather_elements(node: Node) -> Expr:
     """Single elements along an axis: the indices replace one coordinate."""
     value, indices = node.arg(0), node.arg(1)
@@ -87,7 +87,7 @@ def _as_far_as(node: Node, value: Expr, wanted: Sequence[Extent], axis: int) -> 
     return node.slice(value, [0] * len(ends), ends, [1] * len(ends))
 
 
-@onnx_operator("GatherND")
+@onnx_op("", "GatherND")
 def gather_nd(node: Node) -> Expr:
     """Slices at places named by tuples of indices, the last axis of the indices."""
     value, indices = node.arg(0), node.arg(1)
@@ -117,7 +117,7 @@ def gather_nd(node: Node) -> Expr:
     return _take_known(node, rows, np.asarray(flat, np.int64), 0)
 
 
-@onnx_operator("OneHot")
+@onnx_op("", "OneHot")
 def one_hot(node: Node) -> Expr:
     """A new axis with one value at the place that an index names, another elsewhere."""
     indices = node.cast(node.arg(0), "int64")

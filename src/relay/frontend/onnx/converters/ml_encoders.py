@@ -9,7 +9,7 @@ import numpy.typing as npt
 from relay import dtypes
 from relay.frontend.onnx.converters.ml_scores import DOMAIN
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.tensors import to_ndarray
 from relay.ir.expr import Constant, Expr
 from relay.ir.op import Array
@@ -87,8 +87,8 @@ def encoded(
     return node.call("take", constant(node, with_default), place, axis=0, mode="clip")
 
 
-@onnx_operator("LabelEncoder", domain=DOMAIN)
-@onnx_operator("CategoryMapper", domain=DOMAIN)
+@onnx_op(DOMAIN, "LabelEncoder")
+@onnx_op(DOMAIN, "CategoryMapper")
 def category_mapper(node: Node) -> Expr:
     """Text to integers, or integers to text; a ``LabelEncoder`` numbers its classes."""
     if node.op_type == "LabelEncoder":
@@ -134,14 +134,14 @@ def _default(node: Node, dtype: str) -> Column:
     return numbers([node.integer("default_int64", -1)], dtype)
 
 
-@onnx_operator("LabelEncoder", since=2, domain=DOMAIN)
+@onnx_op(DOMAIN, "LabelEncoder", since=2)
 def label_encoder(node: Node) -> Expr:
     """Keys to values, both text or numbers of any type."""
     keys, values = _column(node, "keys"), _column(node, "values")
     return encoded(node, node.arg(0), keys, values, _default(node, values.dtype))
 
 
-@onnx_operator("OneHotEncoder", domain=DOMAIN)
+@onnx_op(DOMAIN, "OneHotEncoder")
 def one_hot_encoder(node: Node) -> Expr:
     """For each element a row with 1 at its category and 0 elsewhere, ``float32``.
 

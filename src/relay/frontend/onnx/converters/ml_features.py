@@ -11,11 +11,11 @@ from relay.frontend.onnx.converters.ml_scores import (
     matrix,
 )
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
-@onnx_operator("ArrayFeatureExtractor", domain=DOMAIN)
+@onnx_op(DOMAIN, "ArrayFeatureExtractor")
 def array_feature_extractor(node: Node) -> Expr:
     """The columns that indices name; of a vector, as one row."""
     value, indices = node.arg(0), node.arg(1)
@@ -29,7 +29,7 @@ def array_feature_extractor(node: Node) -> Expr:
     return node.call("take", value, flat, axis=node.rank(value) - 1, mode="clip")
 
 
-@onnx_operator("Binarizer", domain=DOMAIN)
+@onnx_op(DOMAIN, "Binarizer")
 def binarizer(node: Node) -> Expr:
     """1 where an element is larger than a threshold, else 0."""
     value = node.arg(0)
@@ -48,7 +48,7 @@ def binarizer(node: Node) -> Expr:
     return node.cast(node.call("greater", value, limit), dtype)
 
 
-@onnx_operator("Scaler", domain=DOMAIN)
+@onnx_op(DOMAIN, "Scaler")
 def scaler(node: Node) -> Expr:
     """``(x - offset) * scale``, each for all features or for each its own; ``float32``."""
     value = floating(node, node.arg(0))
@@ -60,7 +60,7 @@ def scaler(node: Node) -> Expr:
     return node.cast(value, "float32")
 
 
-@onnx_operator("Normalizer", domain=DOMAIN)
+@onnx_op(DOMAIN, "Normalizer")
 def normalizer(node: Node) -> Expr:
     """Rows divided by their norm, as ``float32``; rows of zeros stay as they are."""
     value = floating(node, node.arg(0))
@@ -79,7 +79,7 @@ def normalizer(node: Node) -> Expr:
     return node.cast(node.call("divide", value, divisor), "float32")
 
 
-@onnx_operator("Imputer", domain=DOMAIN)
+@onnx_op(DOMAIN, "Imputer")
 def imputer(node: Node) -> Expr:
     """Elements that are missing replaced, in each column by one number or all by the same."""
     value = node.arg(0)
@@ -101,7 +101,7 @@ def imputer(node: Node) -> Expr:
     return node.call("where", absent, node.constant(imputed, dtype), value)
 
 
-@onnx_operator("FeatureVectorizer", domain=DOMAIN)
+@onnx_op(DOMAIN, "FeatureVectorizer")
 def feature_vectorizer(node: Node) -> Expr:
     """The columns of all inputs side by side, each cut or filled up with zeros; ``float32``."""
     widths = node.integers("inputdimensions") or []

@@ -13,7 +13,7 @@ from relay.frontend.onnx.converters.ml_scores import (
     transformed,
 )
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -37,14 +37,14 @@ def _scores(node: Node, targets: int) -> Expr:
     return node.call("add", scores, node.constant(intercepts, node.dtype(scores)))
 
 
-@onnx_operator("LinearRegressor", domain=DOMAIN)
+@onnx_op(DOMAIN, "LinearRegressor")
 def linear_regressor(node: Node) -> Expr:
     """Linear forms of the features."""
     scores = _scores(node, node.integer("targets", 1))
     return node.cast(transformed(node, scores, post_transform(node)), "float32")
 
 
-@onnx_operator("LinearClassifier", domain=DOMAIN)
+@onnx_op(DOMAIN, "LinearClassifier")
 def linear_classifier(node: Node) -> tuple[Expr, Expr]:
     """The class with the largest linear form, and the forms as scores."""
     labels = Labels(node, "classlabels_ints", "classlabels_strings")

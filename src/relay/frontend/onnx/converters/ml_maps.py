@@ -11,7 +11,7 @@ from relay.frontend.onnx.containers import chain
 from relay.frontend.onnx.converters.ml_scores import DOMAIN, Labels, matrix, text_constant
 from relay.frontend.onnx.loops import Loop, Step
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Constant, Expr
 from relay.ir.types import TensorType, TupleType
 
@@ -61,7 +61,7 @@ def _read(node: Node, keys: Expr, values: Expr, wanted: Constant) -> Expr:
     return node.call("take", values, place, axis=0, mode="clip")
 
 
-@onnx_operator("DictVectorizer", domain=DOMAIN)
+@onnx_op(DOMAIN, "DictVectorizer")
 def dict_vectorizer(node: Node) -> Expr:
     """The values that a map has for the keys of a vocabulary, as one row."""
     keys, values = _map(node)
@@ -79,7 +79,7 @@ def dict_vectorizer(node: Node) -> Expr:
 _KINDS: Final = {"TO_FLOAT": "float32", "TO_STRING": dtypes.STRING, "TO_INT64": "int64"}
 
 
-@onnx_operator("CastMap", domain=DOMAIN)
+@onnx_op(DOMAIN, "CastMap")
 def cast_map(node: Node) -> Expr:
     """The values of a map in the order of its keys, as one row of another type.
 
@@ -107,7 +107,7 @@ def _cast(node: Node, values: Expr, dtype: str) -> Expr:
     return node.cast(values, dtype)
 
 
-@onnx_operator("ZipMap", domain=DOMAIN)
+@onnx_op(DOMAIN, "ZipMap")
 def zip_map(node: Node) -> Expr:
     """For each row a map from the names of the columns to the elements of the row."""
     labels = Labels(node, "classlabels_int64s", "classlabels_strings")

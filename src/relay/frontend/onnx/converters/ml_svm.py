@@ -16,7 +16,7 @@ from relay.frontend.onnx.converters.ml_scores import (
     transformed,
 )
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ def _rows_of(node: Node, name: str, values: Floats, size: int) -> Floats:
     return values.reshape(-1, size)
 
 
-@onnx_operator("SVMRegressor", domain=DOMAIN)
+@onnx_op(DOMAIN, "SVMRegressor")
 def svm_regressor(node: Node) -> Expr:
     """A sum of kernels with support vectors, or a linear form; (rows, 1) of ``float32``."""
     data = floating(node, matrix(node, node.arg(0)))
@@ -85,7 +85,7 @@ def svm_regressor(node: Node) -> Expr:
     return node.cast(transformed(node, score, post_transform(node)), "float32")
 
 
-@onnx_operator("SVMClassifier", domain=DOMAIN)
+@onnx_op(DOMAIN, "SVMClassifier")
 def svm_classifier(node: Node) -> tuple[Expr, Expr]:
     """The class that wins most comparisons of two classes, and their scores or probabilities."""
     labels = Labels(node, "classlabels_ints", "classlabels_strings")

@@ -17,7 +17,7 @@ from relay.frontend.onnx.converters.ml_scores import (
 )
 from relay.frontend.onnx.converters.ml_tree_tables import MODES, Floats, Ints, Trees, ensemble
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.tensors import to_ndarray
 from relay.ir.expr import Expr
 from relay.ir.op import Array
@@ -149,7 +149,7 @@ def _aggregated(node: Node, data: Expr, trees: Trees, targets: int, name: str) -
     return found
 
 
-@onnx_operator("TreeEnsembleRegressor", domain=DOMAIN)
+@onnx_op(DOMAIN, "TreeEnsembleRegressor")
 def tree_ensemble_regressor(node: Node) -> Expr:
     """What trees of nodes with ids say about numbers."""
     targets = node.integer("n_targets", 1)
@@ -160,7 +160,7 @@ def tree_ensemble_regressor(node: Node) -> Expr:
     return node.cast(transformed(node, scores, post_transform(node)), "float32")
 
 
-@onnx_operator("TreeEnsembleClassifier", domain=DOMAIN)
+@onnx_op(DOMAIN, "TreeEnsembleClassifier")
 def tree_ensemble_classifier(node: Node) -> tuple[Expr, Expr]:
     """The class that trees of nodes with ids vote for, and the scores of all classes.
 
@@ -199,7 +199,7 @@ def tree_ensemble_classifier(node: Node) -> tuple[Expr, Expr]:
     return labels.choose(positive, 1, 0), node.cast(transformed(node, both, transform), "float32")
 
 
-@onnx_operator("TreeEnsemble", since=5, domain=DOMAIN)
+@onnx_op(DOMAIN, "TreeEnsemble", since=5)
 def tree_ensemble(node: Node) -> Expr:
     """What trees of inner nodes and leaves say about numbers."""
     given = matrix(node, node.arg(0))

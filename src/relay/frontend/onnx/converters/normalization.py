@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 _NARROW = ("float16", "bfloat16")
 
 
-@onnx_operator("BatchNormalization")
+@onnx_op("", "BatchNormalization")
 def batch_normalization(node: Node) -> list[Expr]:
     """Each channel shifted and scaled by statistics that training has left."""
     if node.opset >= 14 and node.integer("training_mode", 0):
@@ -59,7 +59,7 @@ def _flat_parameter(node: Node, value: Expr | None, shape: Sequence[int], dtype:
     return node.reshape(node.broadcast(node.cast(value, dtype), shape), (size,))
 
 
-@onnx_operator("LayerNormalization")
+@onnx_op("", "LayerNormalization")
 def layer_normalization(node: Node) -> list[Expr | None]:
     """All axes from `axis` on normalized together; their means and inverse deviations."""
     value = node.arg(0)
@@ -84,7 +84,7 @@ def layer_normalization(node: Node) -> list[Expr | None]:
     return results
 
 
-@onnx_operator("RMSNormalization")
+@onnx_op("", "RMSNormalization")
 def root_mean_square_normalization(node: Node) -> Expr:
     """All axes from `axis` on divided by the root of their mean square."""
     value = node.arg(0)
@@ -98,7 +98,7 @@ def root_mean_square_normalization(node: Node) -> Expr:
     return node.call("multiply", node.cast(scaled, dtype), node.arg(1))
 
 
-@onnx_operator("InstanceNormalization")
+@onnx_op("", "InstanceNormalization")
 def instance_normalization(node: Node) -> Expr:
     """Each channel of each image normalized for itself."""
     epsilon = node.number("epsilon", 1e-5)
@@ -115,7 +115,7 @@ def _group_normalization(node: Node, scale: Expr, bias: Expr) -> Expr:
     )
 
 
-@onnx_operator("GroupNormalization")
+@onnx_op("", "GroupNormalization")
 def group_normalization_by_group(node: Node) -> Expr:
     """Channels normalized in groups; scale and bias have one number for each group."""
     (channels,), groups = node.fixed(node.dims(node.arg(0))[1:2]), node.integer("num_groups")
@@ -129,13 +129,13 @@ def group_normalization_by_group(node: Node) -> Expr:
     return _group_normalization(node, spread(node.arg(1)), spread(node.arg(2)))
 
 
-@onnx_operator("GroupNormalization", since=21)
+@onnx_op("", "GroupNormalization", since=21)
 def group_normalization(node: Node) -> Expr:
     """Channels normalized in groups; scale and bias have one number for each channel."""
     return _group_normalization(node, node.arg(1), node.arg(2))
 
 
-@onnx_operator("LRN")
+@onnx_op("", "LRN")
 def local_response_normalization(node: Node) -> Expr:
     """Elements divided by a power of the squares in neighbouring channels."""
     return node.call(
@@ -149,7 +149,7 @@ def local_response_normalization(node: Node) -> Expr:
     )
 
 
-@onnx_operator("MeanVarianceNormalization")
+@onnx_op("", "MeanVarianceNormalization")
 def mean_variance_normalization(node: Node) -> Expr:
     """Elements with the mean of some axes taken away, over their standard deviation."""
     value = node.arg(0)
@@ -160,7 +160,7 @@ def mean_variance_normalization(node: Node) -> Expr:
     return node.call("divide", centred, node.call("add", deviation, node.like(1e-9, value)))
 
 
-@onnx_operator("LpNormalization")
+@onnx_op("", "LpNormalization")
 def norm_normalization(node: Node) -> Expr:
     """Elements over the first or second norm along an axis."""
     value = node.arg(0)

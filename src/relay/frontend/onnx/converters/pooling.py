@@ -11,7 +11,7 @@ import numpy.typing as npt
 from relay.frontend.onnx.converters.convolution import Window, spatial_rank, window
 from relay.frontend.onnx.converters.reduction import reduce as reduce_axes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -39,7 +39,7 @@ def _grown(moves: Window, beyond: tuple[int, ...]) -> Window:
     return replace(moves, after=tuple(a + b for a, b in zip(moves.after, beyond, strict=True)))
 
 
-@onnx_operator("MaxPool")
+@onnx_op("", "MaxPool")
 def max_pool(node: Node) -> list[Expr | None]:
     """The largest element in each window, and where in the image it is."""
     value = node.arg(0)
@@ -106,7 +106,7 @@ def _places(node: Node, value: Expr, moves: Window) -> Expr:
     return node.reshape(node.call("add", found, starts), (batch, channels, *steps))
 
 
-@onnx_operator("AveragePool")
+@onnx_op("", "AveragePool")
 def average_pool(node: Node) -> Expr:
     """The mean of the elements in each window; padding counts where `count_include_pad` is 1."""
     value = node.arg(0)
@@ -130,7 +130,7 @@ def average_pool(node: Node) -> Expr:
     )
 
 
-@onnx_operator("LpPool")
+@onnx_op("", "LpPool")
 def norm_pool(node: Node) -> Expr:
     """The norm of the elements in each window."""
     value = node.arg(0)
@@ -166,7 +166,7 @@ def _root(node: Node, value: Expr, order: float) -> Expr:
     return node.call("power", value, node.like(1 / order, value))
 
 
-@onnx_operator("GlobalLpPool")
+@onnx_op("", "GlobalLpPool")
 def global_norm_pool(node: Node) -> Expr:
     """The norm of each channel."""
     value = node.arg(0)
@@ -176,7 +176,7 @@ def global_norm_pool(node: Node) -> Expr:
     return _root(node, total, order)
 
 
-@onnx_operator("MaxUnpool")
+@onnx_op("", "MaxUnpool")
 def max_unpool(node: Node) -> Expr:
     """Elements put back to where a pooling found them, zero elsewhere."""
     value, places = node.arg(0), node.arg(1)
@@ -213,14 +213,14 @@ def max_unpool(node: Node) -> Expr:
     return node.call("nn.pad", result, node.like(0, result), pad_width=widths)
 
 
-@onnx_operator("GlobalAveragePool")
+@onnx_op("", "GlobalAveragePool")
 def global_average_pool(node: Node) -> Expr:
     """The mean of each channel."""
     value = node.arg(0)
     return reduce_axes(node, "mean", value, [*range(2, node.rank(value))], keep=True)
 
 
-@onnx_operator("GlobalMaxPool")
+@onnx_op("", "GlobalMaxPool")
 def global_max_pool(node: Node) -> Expr:
     """The largest element of each channel."""
     value = node.arg(0)

@@ -10,7 +10,7 @@ from relay.frontend.onnx.converters.casting import converted
 from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.converters.convolution import add_bias, convolve
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Constant, Expr
 
 _NARROW = ("float16", "bfloat16")
@@ -110,7 +110,7 @@ def _saturated(node: Node, value: Expr, zero: Expr | None, dtype: str) -> Expr:
 # ---------------------------------------------------------------------- one tensor
 
 
-@onnx_operator("QuantizeLinear")
+@onnx_op("", "QuantizeLinear")
 def quantize_linear(node: Node) -> Expr:
     """``saturate(round(x / scale) + zero point)``: for a tensor, along an axis or in blocks."""
     value, scale, zero = node.arg(0), node.arg(1), node.optional(2)
@@ -140,7 +140,7 @@ def quantize_linear(node: Node) -> Expr:
     return places.gather(_saturated(node, whole, zero, dtype))
 
 
-@onnx_operator("DequantizeLinear")
+@onnx_op("", "DequantizeLinear")
 def dequantize_linear(node: Node) -> Expr:
     """``(x - zero point) * scale``: for a tensor, along an axis or in blocks."""
     value, scale, zero = node.arg(0), node.arg(1), node.optional(2)
@@ -157,7 +157,7 @@ def dequantize_linear(node: Node) -> Expr:
     return places.gather(node.cast(result, dtype))
 
 
-@onnx_operator("DynamicQuantizeLinear", since=11)
+@onnx_op("", "DynamicQuantizeLinear", since=11)
 def dynamic_quantize_linear(node: Node) -> list[Expr]:
     """``float32`` to ``uint8`` by the smallest range that holds all elements and zero."""
     value = node.arg(0)
@@ -210,14 +210,14 @@ def _factor(node: Node, left: Expr, right: Expr, result: Expr) -> Expr:
     return _rounded(node, "divide", product, result, dtype)
 
 
-@onnx_operator("MatMulInteger", since=10)
+@onnx_op("", "MatMulInteger", since=10)
 def matmul_integer(node: Node) -> Expr:
     """NumPy's ``(a - zero point) @ (b - zero point)``, in ``int32``."""
     left = _centred(node, node.arg(0), node.optional(2), (-1, 1))
     return matrix_product(node, left, _centred(node, node.arg(1), node.optional(3), (-1,)))
 
 
-@onnx_operator("QLinearMatMul", since=10)
+@onnx_op("", "QLinearMatMul", since=10)
 def qlinear_matmul(node: Node) -> Expr:
     """NumPy's ``a @ b`` on quantized matrices: by rows of a and columns of b, or as a whole."""
     (a, a_scale, a_zero), (b, b_scale, b_zero) = (
@@ -237,7 +237,7 @@ def qlinear_matmul(node: Node) -> Expr:
     return _requantized(node, total, factor, zero, dtype)
 
 
-@onnx_operator("ConvInteger", since=10)
+@onnx_op("", "ConvInteger", since=10)
 def conv_integer(node: Node) -> Expr:
     """A convolution of integers in ``int32``, around their zero points."""
     return _integer_convolution(node, node.arg(0), node.optional(2), node.arg(1), node.optional(3))
@@ -251,7 +251,7 @@ def _integer_convolution(
     return convolve(node, left, _centred(node, weight, weight_zero, channels))
 
 
-@onnx_operator("QLinearConv", since=10)
+@onnx_op("", "QLinearConv", since=10)
 def qlinear_conv(node: Node) -> Expr:
     """A convolution of quantized numbers, with weights quantized as a whole or by channels."""
     value, weight = node.arg(0), node.arg(3)

@@ -4,7 +4,7 @@ import math
 
 from relay import dtypes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 _NARROW = ("float16", "bfloat16")
@@ -46,31 +46,31 @@ def _like_dtype(node: Node) -> str:
     return node.element_type(node.integer("dtype")) if node.has("dtype") else node.dtype(value)
 
 
-@onnx_operator("RandomUniform")
+@onnx_op("", "RandomUniform")
 def random_uniform(node: Node) -> Expr:
     """Numbers of a given shape, all equally likely."""
     return _uniform(node, _shaped(node), _own_dtype(node))
 
 
-@onnx_operator("RandomUniformLike")
+@onnx_op("", "RandomUniformLike")
 def random_uniform_like(node: Node) -> Expr:
     """Numbers of the shape of a tensor, all equally likely."""
     return _uniform(node, node.arg(0), _like_dtype(node))
 
 
-@onnx_operator("RandomNormal")
+@onnx_op("", "RandomNormal")
 def random_normal(node: Node) -> Expr:
     """Numbers of a given shape and of the normal distribution."""
     return _normal(node, _shaped(node), _own_dtype(node))
 
 
-@onnx_operator("RandomNormalLike")
+@onnx_op("", "RandomNormalLike")
 def random_normal_like(node: Node) -> Expr:
     """Numbers of the shape of a tensor and of the normal distribution."""
     return _normal(node, node.arg(0), _like_dtype(node))
 
 
-@onnx_operator("Multinomial")
+@onnx_op("", "Multinomial")
 def multinomial(node: Node) -> Expr:
     """Draws of classes: the input has the logarithms of how likely they are, up to a constant."""
     value = node.arg(0)
@@ -89,7 +89,7 @@ def multinomial(node: Node) -> Expr:
     return node.cast(node.call("minimum", found, node.like(classes - 1, found)), dtype)
 
 
-@onnx_operator("Dropout")
+@onnx_op("", "Dropout")
 def dropout_of_inference(node: Node) -> list[Expr | None]:
     """Nothing, at inference; the mask, where it is asked for, keeps everything."""
     if node.opset < 7 and not node.integer("is_test", 0) and node.number("ratio", 0.5):
@@ -106,7 +106,7 @@ def _kept(node: Node) -> list[Expr | None]:
     return [value, mask]
 
 
-@onnx_operator("Dropout", since=12)
+@onnx_op("", "Dropout", since=12)
 def dropout(node: Node) -> list[Expr | None]:
     """In training, elements are set to zero with a given probability, the others scaled up."""
     value, training = node.arg(0), node.optional(2)

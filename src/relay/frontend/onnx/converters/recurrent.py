@@ -22,7 +22,7 @@ from relay.frontend.onnx.converters.activation import (
 )
 from relay.frontend.onnx.converters.contraction import dense
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent, compared
 from relay.ir.expr import Expr
 
@@ -388,7 +388,7 @@ def _run_rnn(layer: _Layer) -> _Run:
     return _Run([outputs[t] for t in range(layer.steps)], last)
 
 
-@onnx_operator("LSTM")
+@onnx_op("", "LSTM")
 def lstm(node: Node) -> list[Expr | None]:
     """Long short-term memory."""
     layers = _layers(node, 4, 2, ("Sigmoid", "Tanh", "Tanh"))
@@ -396,7 +396,7 @@ def lstm(node: Node) -> list[Expr | None]:
     return _outputs(node, layers, [_run_lstm(layer, coupled) for layer in layers])
 
 
-@onnx_operator("GRU")
+@onnx_op("", "GRU")
 def gru(node: Node) -> list[Expr | None]:
     """Gated recurrent unit."""
     layers = _layers(node, 3, 1, ("Sigmoid", "Tanh"))
@@ -404,7 +404,7 @@ def gru(node: Node) -> list[Expr | None]:
     return _outputs(node, layers, [_run_gru(layer, reset_after) for layer in layers])
 
 
-@onnx_operator("RNN")
+@onnx_op("", "RNN")
 def rnn(node: Node) -> list[Expr | None]:
     """Simple recurrent network."""
     layers = _layers(node, 1, 1, ("Tanh",))

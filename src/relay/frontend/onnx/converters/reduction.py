@@ -5,7 +5,7 @@ from typing import Final
 
 from relay import dtypes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator, register
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: ONNX reduction -> the reduction, what comes before and what comes after it.
@@ -66,10 +66,10 @@ def _converter(operator: str, before: str | None, after: str | None) -> Callable
 
 
 for _name, _steps in REDUCTIONS.items():
-    register(_converter(*_steps), _name)
+    onnx_op("", _name)(_converter(*_steps))
 
 
-@onnx_operator("ReduceLogSumExp")
+@onnx_op("", "ReduceLogSumExp")
 def log_sum_exp(node: Node) -> Expr:
     """``log(sum(exp(x)))``, shifted by the maximum so that it does not overflow."""
     value = node.arg(0)
@@ -102,8 +102,8 @@ def _arg_reduce(operator: str) -> Callable[[Node], Expr]:
     return convert
 
 
-register(_arg_reduce("argmax"), "ArgMax")
-register(_arg_reduce("argmin"), "ArgMin")
+onnx_op("", "ArgMax")(_arg_reduce("argmax"))
+onnx_op("", "ArgMin")(_arg_reduce("argmin"))
 
 
 def _cumulative(node: Node, operator: str) -> Expr:
@@ -121,25 +121,25 @@ def _cumulative(node: Node, operator: str) -> Expr:
     return node.call("reverse", value, axis=axis) if backwards else value
 
 
-@onnx_operator("CumSum")
+@onnx_op("", "CumSum")
 def cumulative_sum(node: Node) -> Expr:
     """Sums of all elements up to each one, along an axis."""
     return _cumulative(node, "cumsum")
 
 
-@onnx_operator("CumProd")
+@onnx_op("", "CumProd")
 def cumulative_product(node: Node) -> Expr:
     """Products of all elements up to each one, along an axis."""
     return _cumulative(node, "cumprod")
 
 
-@onnx_operator("TopK")
+@onnx_op("", "TopK")
 def top_k_by_attribute(node: Node) -> tuple[Expr, Expr]:
     """The largest elements along an axis, as many as an attribute says."""
     return _top_k(node, node.integer("k"))
 
 
-@onnx_operator("TopK", since=10)
+@onnx_op("", "TopK", since=10)
 def top_k(node: Node) -> tuple[Expr, Expr]:
     """The largest or smallest elements along an axis, in order, and where they were."""
     (count,) = node.static_integers(1, "k")

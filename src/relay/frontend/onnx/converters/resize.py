@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from relay import dtypes
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -189,7 +189,7 @@ def _scaled(shape: tuple[int, ...], scales: list[float]) -> list[int]:
     return [math.floor(d * s) for d, s in zip(shape, scales, strict=True)]
 
 
-@onnx_operator("Upsample")
+@onnx_op("", "Upsample")
 def upsample(node: Node) -> Expr:
     """Resizing by scales, as versions 7 and 9 define it."""
     return _upsample(node)
@@ -209,13 +209,13 @@ def _upsample(node: Node) -> Expr:
     return _resize(node, value, _scaled(node.shape(value), scales), scales, mode, options)
 
 
-@onnx_operator("Resize")
+@onnx_op("", "Resize")
 def resize_by_scales(node: Node) -> Expr:
     """Resizing by scales, as version 10 defines it."""
     return _upsample(node)
 
 
-@onnx_operator("Resize", since=11)
+@onnx_op("", "Resize", since=11)
 def resize(node: Node) -> Expr:
     """Resizing to sizes or by scales; nearest, linear or cubic."""
     value = node.arg(0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: ONNX reduction -> how the operators combine an update with what is there.
@@ -27,7 +27,7 @@ def _check_inside(node: Node, indices: Expr, extents: tuple[int, ...]) -> None:
         node.fail(f"it writes elements {known.min()} to {known.max()} of axes of {extents}")
 
 
-@onnx_operator("ScatterElements", "Scatter")
+@onnx_op("", "ScatterElements", "Scatter")
 def scatter_elements(node: Node) -> Expr:
     """Single elements written along an axis."""
     value, indices, updates = node.arg(0), node.arg(1), node.arg(2)
@@ -37,7 +37,7 @@ def scatter_elements(node: Node) -> Expr:
     return node.call("scatter_elements", value, indices, updates, axis=axis, reduction=_mode(node))
 
 
-@onnx_operator("ScatterND")
+@onnx_op("", "ScatterND")
 def scatter_nd(node: Node) -> Expr:
     """Slices written at the places that the last axis of the indices names."""
     value, indices, updates = node.arg(0), node.arg(1), node.arg(2)
@@ -55,7 +55,7 @@ def scatter_nd(node: Node) -> Expr:
     return node.call("scatter_nd", value, places, updates, mode=_mode(node))
 
 
-@onnx_operator("TensorScatter")
+@onnx_op("", "TensorScatter")
 def tensor_scatter(node: Node) -> Expr:
     """A cache, with an update written at a place of its own for each of the batch."""
     cache, update, starts = node.arg(0), node.arg(1), node.optional(2)
@@ -92,7 +92,7 @@ def tensor_scatter(node: Node) -> Expr:
     return node.call("where", inside, moved, cache)
 
 
-@onnx_operator("ReverseSequence")
+@onnx_op("", "ReverseSequence")
 def reverse_sequence(node: Node) -> Expr:
     """The first elements along an axis reversed, as many as are given for each of the batch."""
     value, lengths = node.arg(0), node.arg(1)

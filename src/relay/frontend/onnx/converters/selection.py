@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
@@ -28,14 +28,14 @@ def _flat(node: Node, value: Expr) -> Expr:
     return value if node.rank(value) == 1 else node.call("reshape", value, newshape=(-1,))
 
 
-@onnx_operator("NonZero")
+@onnx_op("", "NonZero")
 def nonzero(node: Node) -> Expr:
     """The positions of the elements that are not zero: one column each."""
     found = node.call("nonzero", node.arg(0), dtype="int64")
     return first(node, node.field(found, 0), node.field(found, 1), axis=1)
 
 
-@onnx_operator("Compress")
+@onnx_op("", "Compress")
 def compress(node: Node) -> Expr:
     """Slices along an axis, or elements, for which a condition holds."""
     value, condition = node.arg(0), node.arg(1)
@@ -58,7 +58,7 @@ def compress(node: Node) -> Expr:
     return first(node, all_of_them, node.field(found, 1), axis)
 
 
-@onnx_operator("Unique")
+@onnx_op("", "Unique")
 def unique(node: Node) -> Sequence[Expr | None]:
     """The different elements, or slices along an axis.
 

@@ -19,7 +19,7 @@ from relay.frontend.onnx.containers import (
     some,
 )
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.types import from_onnx_type
 from relay.ir.expr import Expr, Var
 from relay.ir.match import Clause, Match
@@ -80,21 +80,21 @@ def _inside(node: Node, position: int, count: int, end: int) -> int:
 # ---------------------------------------------------------------- making sequences
 
 
-@onnx_operator("SequenceConstruct")
+@onnx_op("", "SequenceConstruct")
 def construct(node: Node) -> Expr:
     """A sequence of given values."""
     values = node.args()
     return _list(node, values, values[0].checked_type)
 
 
-@onnx_operator("SequenceEmpty")
+@onnx_op("", "SequenceEmpty")
 def empty(node: Node) -> Expr:
     """A sequence without elements, of a data type."""
     dtype = node.element_type(node.integer("dtype")) if node.has("dtype") else "float32"
     return nil(open_type(dtype), node.span)
 
 
-@onnx_operator("SequenceInsert")
+@onnx_op("", "SequenceInsert")
 def insert(node: Node) -> Expr:
     """A sequence with one more element: in front of a position, or at the end."""
     (values, element), value = _sequence(node, 0), node.arg(1)
@@ -119,7 +119,7 @@ def _list_type(values: Expr, element: Type) -> Type:
     return found.rebuild([found.children()[0], element])
 
 
-@onnx_operator("SequenceErase")
+@onnx_op("", "SequenceErase")
 def erase(node: Node) -> Expr:
     """A sequence without the element at a position, or without the last one."""
     values, element = _sequence(node, 0)
@@ -137,7 +137,7 @@ def erase(node: Node) -> Expr:
 # ---------------------------------------------------------------- asking sequences
 
 
-@onnx_operator("SequenceAt")
+@onnx_op("", "SequenceAt")
 def element_at(node: Node) -> Expr:
     """The element at a position."""
     values, _ = _sequence(node, 0)
@@ -148,7 +148,7 @@ def element_at(node: Node) -> Expr:
     return node.call("list.at", values, position)
 
 
-@onnx_operator("SequenceLength")
+@onnx_op("", "SequenceLength")
 def length(node: Node) -> Expr:
     """How many elements there are."""
     values, _ = _sequence(node, 0)
@@ -161,7 +161,7 @@ def length(node: Node) -> Expr:
 # ---------------------------------------------------------------- tensors and sequences
 
 
-@onnx_operator("ConcatFromSequence")
+@onnx_op("", "ConcatFromSequence")
 def concatenate(node: Node) -> Expr:
     """The tensors of a sequence along one axis, which may be a new one."""
     values, element = _sequence(node, 0)
@@ -183,7 +183,7 @@ def concatenate(node: Node) -> Expr:
     )
 
 
-@onnx_operator("SplitToSequence")
+@onnx_op("", "SplitToSequence")
 def split(node: Node) -> Expr:
     """The parts of a tensor along an axis, of size 1 or of given sizes."""
     value = node.arg(0)
@@ -238,7 +238,7 @@ def _parts(node: Node, value: Expr, axis: int, sizes: list[int], drop: bool) -> 
 # ---------------------------------------------------------------- optional values
 
 
-@onnx_operator("Optional")
+@onnx_op("", "Optional")
 def optional(node: Node) -> Expr:
     """A value that is there; without one, the lack of a value of the type that is said."""
     value = node.optional(0)
@@ -252,7 +252,7 @@ def optional(node: Node) -> Expr:
     return none(from_onnx_type(found, str(node)), node.span)
 
 
-@onnx_operator("OptionalHasElement")
+@onnx_op("", "OptionalHasElement")
 def has_element(node: Node) -> Expr:
     """Whether a value is there; all but optional ones are, and inputs that are left out are not."""
     value = node.optional(0)
@@ -270,7 +270,7 @@ def _truth(node: Node, value: bool) -> Expr:
     return node.constant(value, "bool")
 
 
-@onnx_operator("OptionalGetElement")
+@onnx_op("", "OptionalGetElement")
 def get_element(node: Node) -> Expr:
     """The value that is there; one that is not optional is it itself."""
     value = node.arg(0)

@@ -8,7 +8,7 @@ import numpy as np
 from relay import dtypes
 from relay.frontend.onnx.converters.slicing import sliced
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent, broadcast, least, quotient
 from relay.frontend.onnx.tensors import to_ndarray
 from relay.ir.expr import Expr
@@ -16,7 +16,7 @@ from relay.ir.expr import Expr
 # ---------------------------------------------------------------- values
 
 
-@onnx_operator("Constant")
+@onnx_op("", "Constant")
 def constant(node: Node) -> Expr:
     """A tensor stored in the node."""
     if (tensor := node.tensor("value")) is not None:
@@ -36,7 +36,7 @@ def constant(node: Node) -> Expr:
     return node.constant(node.integer("value_int"), "int64")
 
 
-@onnx_operator("ConstantOfShape")
+@onnx_op("", "ConstantOfShape")
 def constant_of_shape(node: Node) -> Expr:
     """A tensor of a given shape, filled with one value."""
     shape = node.sizes(0, "shape")
@@ -53,7 +53,7 @@ def constant_of_shape(node: Node) -> Expr:
     return node.full(node.constant(number, dtype), shape, node.arg(0))
 
 
-@onnx_operator("Shape")
+@onnx_op("", "Shape")
 def shape_of(node: Node) -> Expr:
     """The shape of a tensor, or a part of it."""
     value = node.arg(0)
@@ -69,7 +69,7 @@ def shape_of(node: Node) -> Expr:
     return node.slice(sizes, [first], [last], [1])
 
 
-@onnx_operator("Size")
+@onnx_op("", "Size")
 def size_of(node: Node) -> Expr:
     """The number of elements of a tensor."""
     value = node.arg(0)
@@ -78,7 +78,7 @@ def size_of(node: Node) -> Expr:
     return node.constant(math.prod(node.shape(value)), "int64")
 
 
-@onnx_operator("Range")
+@onnx_op("", "Range")
 def number_range(node: Node) -> Expr:
     """Numbers from a start up to a limit in equal steps."""
     found = [node.known(node.arg(i)) for i in range(3)]
@@ -105,7 +105,7 @@ def _open_range(node: Node) -> Expr:
     return node.progression(first, stop, step, size)
 
 
-@onnx_operator("EyeLike")
+@onnx_op("", "EyeLike")
 def eye_like(node: Node) -> Expr:
     """A matrix with ones on a diagonal."""
     value = node.arg(0)
@@ -118,7 +118,7 @@ def eye_like(node: Node) -> Expr:
 # ---------------------------------------------------------------- the same elements
 
 
-@onnx_operator("Reshape")
+@onnx_op("", "Reshape")
 def reshape(node: Node) -> Expr:
     """The same elements in another shape; 0 copies a size, -1 is what is left."""
     value = node.arg(0)
@@ -139,7 +139,7 @@ def reshape(node: Node) -> Expr:
     return node.reshape(value, wanted, node.arg(1))
 
 
-@onnx_operator("Flatten")
+@onnx_op("", "Flatten")
 def flatten(node: Node) -> Expr:
     """A matrix: the axes before `axis` become its rows, the others its columns."""
     value = node.arg(0)
@@ -151,7 +151,7 @@ def flatten(node: Node) -> Expr:
     return node.reshape(value, (math.prod(shape[:axis]), math.prod(shape[axis:])))
 
 
-@onnx_operator("Transpose")
+@onnx_op("", "Transpose")
 def transpose(node: Node) -> Expr:
     """The axes in another order; reversed where none is given."""
     value = node.arg(0)
@@ -171,7 +171,7 @@ def _given_axes(node: Node) -> list[int] | None:
     return node.integers("axes")
 
 
-@onnx_operator("Squeeze")
+@onnx_op("", "Squeeze")
 def squeeze(node: Node) -> Expr:
     """Axes of size 1 removed."""
     value = node.arg(0)
@@ -186,7 +186,7 @@ def squeeze(node: Node) -> Expr:
     return node.call("squeeze", value, axis=tuple(sorted(axes))) if axes else value
 
 
-@onnx_operator("Unsqueeze")
+@onnx_op("", "Unsqueeze")
 def unsqueeze(node: Node) -> Expr:
     """Axes of size 1 put in; they are counted in the result."""
     value = node.arg(0)
@@ -198,7 +198,7 @@ def unsqueeze(node: Node) -> Expr:
     return value
 
 
-@onnx_operator("DepthToSpace")
+@onnx_op("", "DepthToSpace")
 def depth_to_space(node: Node) -> Expr:
     """Blocks of channels moved into the image."""
     mode = node.text("mode", "DCR")
@@ -206,7 +206,7 @@ def depth_to_space(node: Node) -> Expr:
     return node.call("nn.depth_to_space", node.arg(0), block_size=size, mode=mode)
 
 
-@onnx_operator("SpaceToDepth")
+@onnx_op("", "SpaceToDepth")
 def space_to_depth(node: Node) -> Expr:
     """Blocks of the image moved into channels."""
     value, size = node.arg(0), node.integer("blocksize")
@@ -224,7 +224,7 @@ def space_to_depth(node: Node) -> Expr:
 # ---------------------------------------------------------------- repeated elements
 
 
-@onnx_operator("Expand")
+@onnx_op("", "Expand")
 def expand(node: Node) -> Expr:
     """A tensor broadcast together with a shape."""
     value = node.arg(0)
@@ -240,7 +240,7 @@ def expand(node: Node) -> Expr:
     return node.call("where", everywhere, value, value)
 
 
-@onnx_operator("Tile")
+@onnx_op("", "Tile")
 def tile(node: Node) -> Expr:
     """A tensor repeated along its axes."""
     value = node.arg(0)
@@ -258,14 +258,14 @@ def tile(node: Node) -> Expr:
 # ---------------------------------------------------------------- joining and cutting
 
 
-@onnx_operator("Concat")
+@onnx_op("", "Concat")
 def concat(node: Node) -> Expr:
     """Tensors one after the other along an axis."""
     values = node.args()
     return node.concatenate(values, node.axis("axis", node.rank(values[0])))
 
 
-@onnx_operator("Split")
+@onnx_op("", "Split")
 def split(node: Node) -> list[Expr]:
     """A tensor cut along an axis, into parts of given or of equal sizes."""
     value = node.arg(0)
@@ -292,7 +292,7 @@ def split(node: Node) -> list[Expr]:
     return [node.field(parts, i) for i in range(len(node.outputs))]
 
 
-@onnx_operator("Slice")
+@onnx_op("", "Slice")
 def slice_by_attributes(node: Node) -> Expr:
     """A part of a tensor, given by attributes."""
     starts, ends = node.integers("starts"), node.integers("ends")
@@ -301,7 +301,7 @@ def slice_by_attributes(node: Node) -> Expr:
     return sliced(node, starts, ends, node.integers("axes"), None)
 
 
-@onnx_operator("Slice", since=10)
+@onnx_op("", "Slice", since=10)
 def slice_by_inputs(node: Node) -> Expr:
     """A part of a tensor, given by inputs."""
     starts, ends = node.sizes(1, "starts"), node.sizes(2, "ends")
@@ -355,14 +355,14 @@ def _wrapped(node: Node, value: Expr, widths: Sequence[tuple[int, int]]) -> Expr
     return value
 
 
-@onnx_operator("Pad")
+@onnx_op("", "Pad")
 def pad_by_attributes(node: Node) -> Expr:
     """Elements put around a tensor, as attributes say."""
     fill = node.like(node.number("value", 0.0), node.arg(0))
     return _pad(node, node.integers("pads") or [], None, fill)
 
 
-@onnx_operator("Pad", since=11)
+@onnx_op("", "Pad", since=11)
 def pad_by_inputs(node: Node) -> Expr:
     """Elements put around a tensor, as inputs say."""
     given = node.optional(2)
@@ -371,7 +371,7 @@ def pad_by_inputs(node: Node) -> Expr:
     return _pad(node, node.static_integers(1, "padding"), axes, fill)
 
 
-@onnx_operator("Trilu")
+@onnx_op("", "Trilu")
 def triangle(node: Node) -> Expr:
     """The upper or lower triangle of matrices, zero elsewhere."""
     value = node.arg(0)

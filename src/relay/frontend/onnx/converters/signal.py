@@ -7,7 +7,7 @@ import numpy as np
 
 from relay.frontend.onnx.converters.contraction import matrix_product
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 #: Up to this length a transform is one product with a matrix, that of a real signal a small one.
@@ -148,14 +148,14 @@ def _dft(node: Node, axis: int) -> Expr:
     return fourier(node, node.arg(0), axis, length, bool(node.integer("onesided", 0)))
 
 
-@onnx_operator("DFT")
+@onnx_op("", "DFT")
 def fourier_by_attribute(node: Node) -> Expr:
     """The discrete Fourier transform along an axis that an attribute names."""
     value = node.arg(0)
     return _dft(node, node.axis("axis", node.rank(value), 1))
 
 
-@onnx_operator("DFT", since=20)
+@onnx_op("", "DFT", since=20)
 def fourier_by_input(node: Node) -> Expr:
     """The discrete Fourier transform along an axis that an input names."""
     value = node.arg(0)
@@ -163,7 +163,7 @@ def fourier_by_input(node: Node) -> Expr:
     return _dft(node, node.normal_axis(axis, node.rank(value)))
 
 
-@onnx_operator("STFT")
+@onnx_op("", "STFT")
 def short_time_fourier(node: Node) -> Expr:
     """Fourier transforms of stretches of a signal: (batch, samples, 1 or 2)."""
     value = node.arg(0)
@@ -188,7 +188,7 @@ def short_time_fourier(node: Node) -> Expr:
     return fourier(node, cut, 2, length, bool(node.integer("onesided", 1)))
 
 
-@onnx_operator("MelWeightMatrix")
+@onnx_op("", "MelWeightMatrix")
 def mel_weights(node: Node) -> Expr:
     """Triangular filters at equal distances on the mel scale: (frequencies, filters).
 

@@ -1,17 +1,17 @@
 """Text, and numbers of words."""
 
 from relay.frontend.onnx.node import Node, Result
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
 
 
-@onnx_operator("StringConcat")
+@onnx_op("", "StringConcat")
 def string_concat(node: Node) -> Expr:
     """One text behind the other."""
     return node.call("strings.concat", node.arg(0), node.arg(1))
 
 
-@onnx_operator("StringSplit")
+@onnx_op("", "StringSplit")
 def string_split(node: Node) -> Result:
     """The parts of texts between delimiters, and how many there are."""
     most = node.integer("maxsplit") if node.has("maxsplit") else None
@@ -20,13 +20,13 @@ def string_split(node: Node) -> Result:
     return node.field(found, 0), node.field(found, 1)
 
 
-@onnx_operator("RegexFullMatch")
+@onnx_op("", "RegexFullMatch")
 def regex_full_match(node: Node) -> Expr:
     """Whether all of a text matches a regular expression."""
     return node.call("strings.regex_full_match", node.arg(0), expression=node.text("pattern", ""))
 
 
-@onnx_operator("StringNormalizer")
+@onnx_op("", "StringNormalizer")
 def string_normalizer(node: Node) -> Expr:
     """Texts without stop words, in upper or lower case."""
     case = node.text("case_change_action", "NONE")
@@ -42,7 +42,7 @@ def string_normalizer(node: Node) -> Expr:
     )
 
 
-@onnx_operator("TfIdfVectorizer")
+@onnx_op("", "TfIdfVectorizer")
 def tf_idf_vectorizer(node: Node) -> Expr:
     """How often sequences of words occur in texts, weighted."""
     value, pool = _words(node)

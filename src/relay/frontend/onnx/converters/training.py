@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from relay.frontend.onnx.converters.activation import affine
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import onnx_operator
+from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Call, Expr, Function, TupleGetItem, Var
 from relay.ir.visit import post_order
 from relay.transform.gradient import gradient
@@ -39,7 +39,7 @@ def _moved(node: Node, tensor: Expr, rate: Expr, direction: Expr) -> Expr:
     return node.call("subtract", tensor, _times(node, direction, rate))
 
 
-@onnx_operator("Adagrad", domain=_DOMAIN)
+@onnx_op(_DOMAIN, "Adagrad")
 def adagrad(node: Node) -> list[Expr]:
     """J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods", 2011."""
     rate, time = node.arg(0), node.arg(1)
@@ -56,7 +56,7 @@ def adagrad(node: Node) -> list[Expr]:
     return _optimized(node, 1, step)
 
 
-@onnx_operator("Adam", domain=_DOMAIN)
+@onnx_op(_DOMAIN, "Adam")
 def adam(node: Node) -> list[Expr]:
     """D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015."""
     alpha, beta = node.number("alpha", 0.9), node.number("beta", 0.999)
@@ -86,7 +86,7 @@ def adam(node: Node) -> list[Expr]:
     return _optimized(node, 2, step)
 
 
-@onnx_operator("Momentum", domain=_DOMAIN)
+@onnx_op(_DOMAIN, "Momentum")
 def momentum_descent(node: Node) -> list[Expr]:
     """Gradient descent with momentum, also Nesterov's (1983)."""
     rate, time = node.arg(0), node.arg(1)
@@ -109,7 +109,7 @@ def momentum_descent(node: Node) -> list[Expr]:
     return _optimized(node, 1, step)
 
 
-@onnx_operator("Gradient", domain=_DOMAIN)
+@onnx_op(_DOMAIN, "Gradient")
 def gradients(node: Node) -> list[Expr]:
     """What small changes of some values of the graph do to the sum of another one.
 
