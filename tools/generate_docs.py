@@ -250,8 +250,8 @@ def onnx_page() -> str:
     names = ", ".join(f"`{name}`" for name in known)
     return (
         "# ONNX\n\n`relay.frontend.from_onnx` imports models of every operator set since the "
-        f"first. It converts {len(known)} operators itself, expands those that the standard defines by "
-        f"others, and functions that a model defines:\n\n{names}\n"
+        f"first. It converts {len(known)} operators itself, expands those that the standard "
+        f"defines by others, and functions that a model defines:\n\n{names}\n"
     )
 
 

@@ -157,21 +157,9 @@ RECORDS: list[Record] = [
         note="no-roi",
     ),
     Record(
-        "vision.roi_align",
-        (In((1, 2, 0, 4)), _ROIS),
-        {"pooled_size": 2, "spatial_scale": 1.0},
-        note="empty",
-    ),
-    Record(
         "vision.roi_pool",
         (In((2, 3, 12, 14)), _ROIS),
         {"pooled_size": (3, 2), "spatial_scale": 0.7},
-    ),
-    Record(
-        "vision.roi_pool",
-        (In((2, 3, 1, 0)), _ROIS),
-        {"pooled_size": 2, "spatial_scale": 1.0},
-        note="empty",
     ),
     Record("vision.yolo_reorg", (In((2, 8, 4, 6)),), {"stride": 2}),
     Record("vision.yolo_reorg", (In((1, 9, 3, 3), "int8"),), {"stride": 3}, note="int8"),

@@ -47,8 +47,8 @@ class AlterOpLayout(FunctionPass):
     in NCDHW takes blocks by the same rules; so does an ``nn.conv1d`` in NCW that is not depthwise
     and has strides or groups, for else the positions are vectors already. The operators around
     follow as far as they can; ``layout_transform`` stands at the borders and at the weights, where
-    `FoldConstant` takes it away. An input of few channels is read in blocks of one, for which no data moves. The meaning
-    stays up to the order of summation.
+    `FoldConstant` takes it away. An input of few channels is read in blocks of one, for which no
+    data moves. The meaning stays up to the order of summation.
     """
 
     opt_level: ClassVar[int] = 3

@@ -213,22 +213,12 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
     biases = node.optional(3)
     if biases is not None:
         _expect(node, "bias", biases, (count, 2 * gates * hidden))
-    lengths = node.optional(4)
-    if lengths is not None:
-        _expect(node, "sequence lengths", lengths, (batch,))
-        known = node.known(lengths)
-        same = known is not None and all(n == steps for n in known.flat)
-        lengths = None if same else node.reshape(lengths, (batch, 1))
+    lengths = _lengths(node, steps, batch)
     peepholes = node.optional(7)
     if peepholes is not None:
         _expect(node, "peephole weight", peepholes, (count, 3 * hidden))
     clip = node.number("clip", 0.0) if node.has("clip") else None
-    initial = [node.optional(5 + i) for i in range(states)]
-    if batch_first:
-        initial = [None if s is None else node.transpose(s, (1, 0, 2)) for s in initial]
-    for state in initial:
-        if state is not None:
-            _expect(node, "initial state", state, (count, batch, hidden))
+    initial = [_initial(node, 5 + i, (count, batch, hidden)) for i in range(states)]
     rows = node.reshape(data, (steps * batch, inputs))
     activations = _activations(node, defaults, count)
 
@@ -260,6 +250,27 @@ def _layers(node: Node, gates: int, states: int, defaults: Sequence[str]) -> lis
             )
         )
     return layers
+
+
+def _lengths(node: Node, steps: int, batch: Extent) -> Expr | None:
+    """How many steps each sequence has, as a column; None where all have all."""
+    lengths = node.optional(4)
+    if lengths is None:
+        return None
+    _expect(node, "sequence lengths", lengths, (batch,))
+    known = node.known(lengths)
+    same = known is not None and all(n == steps for n in known.flat)
+    return None if same else node.reshape(lengths, (batch, 1))
+
+
+def _initial(node: Node, index: int, shape: tuple[Extent, ...]) -> Expr | None:
+    """The states at the start, of all directions; None stands for zeros."""
+    state = node.optional(index)
+    if state is None:
+        return None
+    state = node.transpose(state, (1, 0, 2)) if node.integer("layout", 0) else state
+    _expect(node, "initial state", state, shape)
+    return state
 
 
 def _thirds(node: Node, value: Expr, size: int) -> list[Expr]:
