@@ -81,6 +81,13 @@ def test_a_window_of_open_sizes():
     same_everywhere(opened(model, "i1", "m", 2, "n", "n"), inputs)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis", "opset"), [((0,), 0, 20), ((2, 0), -1, 13), ((0, 3), 1, 11)]
+)
+def test_the_largest_of_nothing(shape, axis, opset):
+    same_everywhere(*single("Hardmax", [floats(*shape)], opset=opset, axis=axis))
+
+
 # ---------------------------------------------------------------- what damaged models came down to
 
 

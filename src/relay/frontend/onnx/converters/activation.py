@@ -206,6 +206,8 @@ def log_softmax(node: Node) -> Expr:
 
 def _hardmax(node: Node, value: Expr, axis: int) -> Expr:
     shape = node.shape(value)
+    if 0 in shape:
+        return value  # there is nothing to be the largest
     largest = node.call("argmax", value, axis=(axis,), keepdims=True)
     extent = [shape[axis] if i == axis else 1 for i in range(len(shape))]
     positions = node.constant([*range(shape[axis])], node.dtype(largest))
