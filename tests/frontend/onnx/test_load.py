@@ -233,3 +233,12 @@ def test_unknown_element_type():
     model.graph.initializer[0].data_type = TensorProto.COMPLEX64
     with pytest.raises(UnsupportedError, match="'w' has the element type COMPLEX64"):
         from_onnx(model)
+
+
+def test_bytes_of_a_model():
+    model = small_model()
+    whole = model.SerializeToString()
+    assert str(from_onnx(whole)[0]) == str(from_onnx(model)[0])
+    for damaged in (b"", b"not a model", whole[: len(whole) // 2]):
+        with pytest.raises(ImportModelError, match="bytes are no ONNX model"):
+            from_onnx(damaged)

@@ -21,7 +21,7 @@ class Report:
     problems: tuple[Problem, ...]
 
 
-def check(model: ModelProto | str | os.PathLike[str]) -> Report:
+def check(model: ModelProto | bytes | str | os.PathLike[str]) -> Report:
     """What of `model`, or the model in a file, cannot be imported.
 
     Nothing is compiled or run. A node that cannot be imported does not hide those after it, unless

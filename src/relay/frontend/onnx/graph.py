@@ -12,7 +12,7 @@ from relay import dtypes
 from relay.frontend.onnx.containers import OPEN, definitions, holds_open
 from relay.frontend.onnx.coverage import missing_operators
 from relay.frontend.onnx.expansion import check_expansion
-from relay.frontend.onnx.load import read
+from relay.frontend.onnx.load import parsed, read
 from relay.frontend.onnx.registry import supported_operators
 from relay.frontend.onnx.scope import Scope
 from relay.frontend.onnx.session import Session, functions_of, versions
@@ -31,7 +31,7 @@ Shapes: TypeAlias = Mapping[str, Sequence[Dim] | None]
 
 
 def from_onnx(
-    model: ModelProto | str | os.PathLike[str],
+    model: ModelProto | bytes | str | os.PathLike[str],
     shape: Shapes | None = None,
     dtype: str | Mapping[str, str] = "float32",
     opset: int | None = None,
@@ -39,8 +39,8 @@ def from_onnx(
 ) -> tuple[IRModule, dict[str, NDArray]]:
     """The Relay module for an ONNX model, and its parameters by name.
 
-    - `model`: a model, or the path of one (see `relay.frontend.onnx.load`). Large weights stay in
-      the file until they are needed; it must not be written to before that.
+    - `model`: a model, its bytes, or the path of one (see `relay.frontend.onnx.load`). Large
+      weights stay in the file until they are needed; it must not be written to before that.
     - `shape`: sizes of inputs by name, where the model leaves them open or others are wanted;
       `relay.Any()` is one known at run time only. Of sequences and optional values they are the
       sizes of the tensors inside, and None says that there is none.
@@ -69,10 +69,12 @@ def from_onnx(
 
 
 def opened(
-    model: ModelProto | str | os.PathLike[str], opset: int | None = None
+    model: ModelProto | bytes | str | os.PathLike[str], opset: int | None = None
 ) -> tuple[ModelProto, Session]:
-    """`model`, read where it is a path, and what its import goes by."""
+    """`model`, read where it is a path or bytes, and what its import goes by."""
     source_name, weights = "model", dict[str, NDArray]()
+    if isinstance(model, bytes):
+        model = parsed(model)
     if not isinstance(model, ModelProto):
         source_name = os.fspath(model)
         loaded = read(model)

@@ -78,6 +78,23 @@ def load(path: str | os.PathLike[str]) -> ModelProto:
     return loaded.model
 
 
+def parsed(data: bytes) -> ModelProto:
+    """The ONNX model in `data`, which has all of it.
+
+    Raises `ImportModelError` when that is no ONNX model, or damaged.
+    """
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise ImportModelError(
+            f"{len(data)} bytes are no ONNX model, or a damaged one: {error}"
+        ) from None
+    if not model.HasField("graph"):
+        raise ImportModelError(f"{len(data)} bytes are no ONNX model: there is no graph in them")
+    return model
+
+
 def read(path: str | os.PathLike[str]) -> Loaded:
     """The ONNX model in the file `path`, with its weights beside it; otherwise as `load`."""
     file = Path(path)
