@@ -42,7 +42,7 @@ DECLARED: Final[Sequence[tuple[str, str, str]]] = (
     ),
     (
         "Squeeze",
-        "the number of dimensions of its result is not known either",
+        "Squeeze: an open size is 1",
         "Squeeze without axes of open sizes: only a run tells how many dimensions are left",
     ),
 )

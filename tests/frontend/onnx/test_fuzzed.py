@@ -88,6 +88,18 @@ def test_the_largest_of_nothing(shape, axis, opset):
     same_everywhere(*single("Hardmax", [floats(*shape)], opset=opset, axis=axis))
 
 
+def test_where_the_least_of_nothing_is():
+    model, inputs = single("ArgMin", [floats(0, 1, 0, 1)], opset=13, axis=0)
+    same_everywhere(model, inputs)
+    model, inputs = single("ArgMax", [floats(2, 0)], opset=13, axis=0, select_last_index=1)
+    same_everywhere(model, inputs)
+
+
+def test_exponentials_of_whole_numbers():
+    model, inputs = single("ReduceLogSumExp", [ints(1, 5, 2)], opset=16)
+    same_everywhere(model, inputs)
+
+
 # ---------------------------------------------------------------- what damaged models came down to
 
 

@@ -7,6 +7,7 @@ converted as soon as its arguments have known shapes and those in `late` known v
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
@@ -57,6 +58,7 @@ class LateNode(DynamicOperator):
     - `node`: the node as protocol-buffer text; an input without a name is left out.
     - `domain`, `opset`: the set of operators that it is of.
     - `values`: which of the arguments decide with their values, such as axes and sizes.
+    - `rank`: how many dimensions the result must have, where only sizes tell.
     """
 
     late = ()
@@ -69,6 +71,7 @@ class LateNode(DynamicOperator):
     domain: str
     opset: int
     values: tuple[int, ...] = ()
+    rank: int | None = None
 
     def call_type(self, types: Sequence[Type]) -> Type:
         proto = self._proto()
@@ -76,6 +79,11 @@ class LateNode(DynamicOperator):
         outputs = [name for name in proto.output if name]
         found = _inferred(proto, self.domain, self.opset, given)
         results = [_result(proto, found.get(name), given) for name in outputs]
+        if self.rank is not None and any(len(r.shape) != self.rank for r in results):
+            raise TypeInferenceError(
+                f"{proto.op_type}: an open size is 1, so that the result has not the {self.rank} "
+                "dimensions that the program was made for; give its axes, or the sizes of the input"
+            )
         return results[0] if len(results) == 1 else TupleType(results)
 
     def late_arguments(self, arguments: Sequence[Expr]) -> list[Expr]:
@@ -183,6 +191,9 @@ def postpone(node: Node, domain: str, reason: Postponed) -> list[Expr | None]:
         found_type = call.checked_type
     except TypeInferenceError as error:
         node.unsupported(f"{reason.message}, and {error.message}")
+    if proto.op_type == "Squeeze" and len(present) == 1 and isinstance(found_type, TensorType):
+        late = replace(late, rank=len(found_type.shape))
+        call = Call(late.op, call.args, late, span=node.span)
     if not isinstance(found_type, TupleType):
         return [call if name else None for name in proto.output]
     fields = iter(range(len(found_type.fields)))
@@ -221,7 +232,7 @@ def _inferred(
         raise TypeInferenceError(f"{proto.op_type}: {error}") from None
 
 
-def _result(proto: NodeProto, found: TypeProto | None, given: Mapping[str, Type]) -> Type:
+def _result(proto: NodeProto, found: TypeProto | None, given: Mapping[str, Type]) -> TensorType:
     if found is None or not found.HasField("tensor_type") or not found.tensor_type.elem_type:
         raise TypeInferenceError(f"the type of what {proto.op_type} makes is not known")
     dtype = element_type(found.tensor_type.elem_type, f"what {proto.op_type} makes")
@@ -273,7 +284,7 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
         case "Squeeze" if len(given) > 1:
             return rank - _length(given[1])
         case "Squeeze" if isinstance(first, TensorType):
-            # An open size is taken for one that stays; where it is 1, the result has fewer.
+            # An open size is taken for one that stays; where it is 1, a run says so.
             return sum(d != 1 for d in first.shape)
         case "Unsqueeze":
             return rank + _length(given[1])

@@ -362,7 +362,9 @@ class ArgReduction(Reduction):
         kept = [k for k in range(data.ndim) if k not in axes]
         moved = np.transpose(data, (*kept, *axes))
         rows = moved.reshape(*(data.shape[k] for k in kept), math.prod(data.shape[k] for k in axes))
-        if last:
+        if 0 in rows.shape[:-1]:
+            result = np.zeros(rows.shape[:-1])
+        elif last:
             result = rows.shape[-1] - 1 - np.asarray(find(rows[..., ::-1], axis=-1))
         else:
             result = np.asarray(find(rows, axis=-1))

@@ -73,14 +73,16 @@ for _name, _steps in REDUCTIONS.items():
 def log_sum_exp(node: Node) -> Expr:
     """``log(sum(exp(x)))``, shifted by the maximum so that it does not overflow."""
     value = node.arg(0)
+    dtype = node.dtype(value)
+    value = value if dtypes.is_float(dtype) else node.cast(value, "float64")
     axes = _axes(node, node.rank(value))
     if not axes:
-        return value
+        return node.arg(0)
     keep = bool(node.integer("keepdims", 1))
     largest = node.call("max", value, axis=tuple(axes), keepdims=True)
     shifted = node.call("exp", node.call("subtract", value, largest))
     total = node.call("log", node.call("sum", shifted, axis=tuple(axes), keepdims=True))
-    result = node.call("add", total, largest)
+    result = node.cast(node.call("add", total, largest), dtype)
     if keep:
         return result
     return node.reshape(result, [d for i, d in enumerate(node.dims(value)) if i not in axes])
