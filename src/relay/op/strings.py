@@ -6,6 +6,7 @@ numbers of text and text of numbers.
 """
 
 import functools
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from relay.op.host import ON_HOST, HostOperator
 from relay.op.shapes import broadcast_shape, put
 from relay.op.tensor.tf_idf import TfIdfVectorize
 from relay.support.errors import TypeInferenceError
-from relay.support.regex import Pattern as Regex
+from relay.support.packages import optional_package
 
 
 class StringOperator(HostOperator):
@@ -117,8 +118,9 @@ class Split(StringOperator):
 class RegexFullMatch(StringOperator):
     """Whether all of each element matches the regular expression `pattern`, ``bool``.
 
-    The expression is in the syntax of RE2, and matching takes time linear in the text: see
-    `relay.support.regex`. Raises `ValueError` for one that is none. (ONNX: RegexFullMatch.)
+    Expressions come with models, which nobody vouches for: the package google-re2 matches them, in
+    time linear in the text. Raises `ValueError` for one that is none, and `UnsupportedError`
+    without the package. (ONNX: RegexFullMatch.)
     """
 
     # `pattern` is the name of the class variable that tells how operators are fused.
@@ -126,20 +128,31 @@ class RegexFullMatch(StringOperator):
 
     def __post_init__(self) -> None:
         put(self, "expression", str(self.expression))
-        _compiled(self.expression)
+        _full_match(self.expression)  # an expression that is none is refused here
 
     def infer(self, data: Type) -> Type:
         return TensorType(self.expect_text("data", data).shape, "bool")
 
     def reference(self, data: Array) -> Array:
-        regex = _compiled(self.expression)
-        found = [regex.fullmatch(text) for text in data.flat]
+        full_match = _full_match(self.expression)
+        found = [full_match(text) is not None for text in data.flat]
         return np.array(found, "bool").reshape(data.shape)
 
 
 @functools.lru_cache(64)
-def _compiled(expression: str) -> Regex:
-    return Regex(expression)
+def _full_match(expression: str) -> Callable[[str], object | None]:
+    re2 = optional_package("re2", "google-re2", "text", "matching regular expressions")
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True  # a hundred thousand groups would take gigabytes
+    try:
+        regex = re2.compile(expression, options=options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        raise ValueError(f"{expression!r} is no regular expression: {reason}") from None
+    full_match: Callable[[str], object | None] = regex.fullmatch
+    return full_match
 
 
 #: Languages in which the two letters i, with a dot and without, are upper and lower case.

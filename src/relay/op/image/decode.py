@@ -1,8 +1,6 @@
 """Pictures in files to tensors."""
 
-import importlib
 import io
-from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +10,8 @@ from relay.ir.types import Any, TensorType, Type
 from relay.op.functions import function
 from relay.op.host import ON_HOST, HostOperator
 from relay.op.shapes import expect_kind
-from relay.support.errors import InputError, TypeInferenceError, UnsupportedError
+from relay.support.errors import InputError, TypeInferenceError
+from relay.support.packages import optional_package
 
 #: What a pixel is made of -> what the package Pillow calls that.
 _MODES = {"RGB": "RGB", "BGR": "RGB", "Grayscale": "L"}
@@ -51,7 +50,7 @@ class Decode(HostOperator):
         return TensorType((Any(), Any(), channels), "uint8")
 
     def reference(self, data: Array) -> Array:
-        pillow = _pillow()
+        pillow = optional_package("PIL.Image", "Pillow", "images", "decoding pictures")
         try:
             with pillow.open(io.BytesIO(data.tobytes()), formats=_FORMATS) as picture:
                 if picture.width * picture.height > _MAX_PIXELS:
@@ -65,16 +64,6 @@ class Decode(HostOperator):
         if self.pixel_format == "Grayscale":
             return pixels[:, :, None]
         return pixels[:, :, ::-1] if self.pixel_format == "BGR" else pixels
-
-
-def _pillow() -> ModuleType:
-    try:
-        return importlib.import_module("PIL.Image")
-    except ImportError:
-        raise UnsupportedError(
-            "decoding pictures needs the package Pillow; install it with: "
-            "pip install relay-ir[images]"
-        ) from None
 
 
 decode = function(Decode)
