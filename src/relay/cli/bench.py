@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.table import Table
 
 from relay.cli import peers
 from relay.cli.arrays import complete, read_arrays
+from relay.cli.difference import gap
 from relay.cli.measure import PeakMemory, Samples, measure
 from relay.cli.models import (
     input_option,
@@ -27,6 +27,7 @@ from relay.cli.models import (
     use_threads,
 )
 from relay.cli.progress import Stages, megabytes, milliseconds
+from relay.cli.tables import table_console
 from relay.cli.timing import PassTimes, time_passes_option
 from relay.executor.artifact import relay_version
 from relay.executor.graph import GraphFactory
@@ -175,16 +176,11 @@ def _peer(
 
 
 def _difference(ours: _Arrays, theirs: _Arrays) -> str:
-    """The largest difference of outputs, relative to the largest output."""
-    worst = 0.0
-    for a, b in zip(ours, theirs, strict=True):
-        if a.shape != b.shape:
-            return "other shapes"
-        if a.size:
-            scale = max(float(np.abs(b.astype(np.float64)).max()), 1e-30)
-            gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
-            worst = max(worst, gap / scale)
-    return f"{worst:.1e}"
+    """The largest difference of outputs, relative to the largest element of each."""
+    worst = max(
+        (gap(a, b) for a, b in zip(ours, theirs, strict=True)), key=lambda found: found.relative
+    )
+    return worst.note or f"{worst.relative:.1e}"
 
 
 def _print(model: Path, engines: Sequence[_Engine], samples: dict[str, Samples]) -> None:
@@ -213,7 +209,4 @@ def _print(model: Path, engines: Sequence[_Engine], samples: dict[str, Samples])
         if len(engines) > 1:
             cells.append("" if engine is ours else _difference(ours.outputs, engine.outputs))
         table.add_row(*cells)
-    # A pipe has no width; a table must not be broken for that.
-    console = Console()
-    console.width = console.width if console.is_terminal else 160
-    console.print(table)
+    table_console().print(table)

@@ -4,10 +4,10 @@ import importlib
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from relay.cli.models import is_artifact, model_argument
+from relay.cli.tables import table_console
 from relay.support.errors import InputError
 
 _SUPPORTED, _LACKING = 0, 1
@@ -31,7 +31,5 @@ def command(model: Path) -> int:
     table = Table("operator (opset)", "nodes", "what is wrong")
     for problem in report.problems:
         table.add_row(problem.operator, problem.where, problem.reason)
-    console = Console()
-    console.width = console.width if console.is_terminal else 160
-    console.print(table)
+    table_console().print(table)
     return _LACKING

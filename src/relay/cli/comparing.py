@@ -1,7 +1,7 @@
 """Values of a model's nodes, computed here and by another engine, and where they part."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import onnx
 
 from relay.cli import peers
 from relay.cli.arrays import complete, read_arrays
+from relay.cli.difference import Gap, gap
 from relay.cli.progress import Stages
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
 from relay.frontend.onnx import from_onnx, load
-from relay.frontend.onnx.structure import names_read
+from relay.frontend.onnx.structure import graphs_in, label, names_read
 from relay.ir.expr import Call
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType
@@ -26,43 +27,6 @@ from relay.support.errors import InputError, UnsupportedError
 from relay.transform.base import PassContext
 
 _Array = npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """How far two arrays are apart: the largest difference, where it is, and what is there.
-
-    `relative` is that difference over the largest element of the other engine's array; infinite
-    where shapes, types, or the places of infinities and NaN differ.
-    """
-
-    largest: float
-    relative: float
-    place: tuple[int, ...] = ()
-    ours: float = 0.0
-    theirs: float = 0.0
-    note: str = ""
-
-    def __str__(self) -> str:
-        return self.note or f"{self.largest:.3g}, {self.relative:.2g} of the largest element"
-
-
-def gap(ours: _Array, theirs: _Array) -> Gap:
-    """How far `ours` is from `theirs`."""
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        note = f"{ours.dtype}{list(ours.shape)}, not {theirs.dtype}{list(theirs.shape)}"
-        return Gap(np.inf, np.inf, note=note)
-    if not ours.size:
-        return Gap(0.0, 0.0)
-    a, b = ours.astype(np.float64), theirs.astype(np.float64)
-    odd = ~(np.isfinite(a) & np.isfinite(b))
-    apart = odd & ~((a == b) | (np.isnan(a) & np.isnan(b)))
-    difference = np.where(apart, np.inf, np.where(odd, 0.0, np.abs(np.where(odd, 0.0, a - b))))
-    place = np.unravel_index(int(difference.argmax()), difference.shape)
-    largest = float(difference[place])
-    scale = float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
-    at = tuple(int(k) for k in place)
-    return Gap(largest, largest / max(scale, 1e-30), at, float(a[place]), float(b[place]))
 
 
 @dataclass(frozen=True)
@@ -128,7 +92,7 @@ class Comparison:
                 if name in gaps and not self._within(gaps[name]):
                     shown = f"the node {node.name or name!r} ({node.op_type})"
                     found = _expressions(module, index)
-                    kernels = _kernels(factory, node.name or ", ".join(node.output))
+                    kernels = _kernels(factory, label(node))
                     return Difference(name, shown, gaps[name], found, kernels)
         return None
 
@@ -173,10 +137,7 @@ def _tensors(model: onnx.ModelProto) -> list[str]:
     """The names of the tensors that nodes make and somebody uses, in the order of the nodes."""
     used = {o.name for o in model.graph.output}
     for node in model.graph.node:
-        if any(
-            a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-            for a in node.attribute
-        ):
+        if graphs_in(node):
             raise UnsupportedError(
                 f"the node {node.name or node.output[0]!r} ({node.op_type}) has graphs inside: "
                 "its values cannot be told one by one"
@@ -209,4 +170,4 @@ def _kernels(factory: GraphFactory, node: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-__all__: Sequence[str] = ["Comparison", "Difference", "Gap", "gap"]
+__all__ = ["Comparison", "Difference"]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 
 from relay.cli.arrays import complete, read_arrays
 from relay.cli.models import (
@@ -19,13 +18,11 @@ from relay.cli.models import (
     use_threads,
 )
 from relay.cli.progress import Stages
+from relay.cli.tables import table_console
 from relay.cli.timing import PassTimes, time_passes_option
 from relay.executor.profile import Profile, measure_machine
 from relay.executor.profile.table import profile_table
 from relay.support.errors import InputError
-
-_WIDTH = 160
-
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -122,9 +119,7 @@ def command(
 
 
 def _print(profile: Profile, name: str, group: str, order: str, top: int | None) -> None:
-    console = Console()
-    # A pipe has no width; a table must not be broken for that.
-    console.width = console.width if console.is_terminal else _WIDTH
+    console = table_console()
     rows = profile.rows(group, order, top)
     console.print(profile_table(profile, rows, console.width, name))
 

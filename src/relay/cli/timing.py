@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from relay.cli.progress import Stages
+from relay.cli.tables import table_console
 from relay.executor.graph import GraphFactory
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PASSES: Final = "graph passes"
-_WIDTH: Final = 100
 
 
 class Timed(Protocol):
@@ -37,9 +36,7 @@ class PassTimes:
         if not self.wanted:
             return
         seconds = {"front end": stages.seconds["import"], **factory.timings}
-        console = Console(stderr=True)
-        console.width = console.width if console.is_terminal else _WIDTH
-        console.print(_table(seconds, self.passes()))
+        table_console(stderr=True).print(_table(seconds, self.passes()))
 
 
 def time_passes_option(command: _Command) -> _Command:

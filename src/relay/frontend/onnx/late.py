@@ -2,7 +2,7 @@
 
 Converters ask for sizes, and for the values of inputs that decide about sizes or axes. Where the
 model does not tell them, the node becomes a call of `onnx.node`, which keeps it as it is. It is
-converted as soon as its arguments have known shapes and those in `late` known values: by
+converted as soon as its arguments have known shapes and those in `values` known values: by
 `DynamicToStatic`, by the virtual machine for the arguments that it meets, and by the interpreter.
 """
 
@@ -15,7 +15,7 @@ from onnx import FunctionProto, GraphProto, NodeProto, TypeProto, checker, defs,
 
 from relay.frontend.onnx.captures import Captured
 from relay.frontend.onnx.node import Node
-from relay.frontend.onnx.registry import find
+from relay.frontend.onnx.registry import Converter, find
 from relay.frontend.onnx.session import Boundless, Session
 from relay.frontend.onnx.tensors import element_type
 from relay.frontend.onnx.types import to_onnx
@@ -27,14 +27,6 @@ from relay.ir.types import Dim, TensorType, TupleType, Type
 from relay.op.dyn import UNKNOWN, DynamicOperator
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, RelayError, TypeInferenceError, UnsupportedError
-
-#: Inputs whose values decide about the result, beside whole numbers.
-_DECIDING: Final[Mapping[str, tuple[int, ...]]] = {
-    "MelWeightMatrix": (0, 1, 2, 3, 4),
-    "Range": (0, 1, 2),
-    "Resize": (1, 2),
-    "Upsample": (1,),
-}
 
 #: How malformed models make converters fail where no check names the fault.
 MALFORMED: Final = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
@@ -127,7 +119,7 @@ class LateNode(DynamicOperator):
             raise UnsupportedError(f"the ONNX operator {proto.op_type} has no converter")
         node = Node(proto, inputs, self.opset, None, _Alone(session, proto))
         try:
-            results = converter(node)
+            results = converter.convert(node)
         except MALFORMED as error:
             reason = str(error) or type(error).__name__
             raise ImportModelError(f"{node} is malformed: {reason}") from error
@@ -164,27 +156,20 @@ class _Alone:
         raise ImportModelError(f"the function {function.name!r} is outside of a model")
 
 
-def postpone(node: Node, domain: str, reason: Postponed) -> list[Expr | None]:
-    """What `node` makes, by a call that is decided at run time.
+def postpone(node: Node, domain: str, converter: Converter, reason: Postponed) -> list[Expr | None]:
+    """What `node` makes, by a call that `converter` replaces at run time.
 
     Raises `UnsupportedError`, saying the `reason`, where not even the rank of a result is known.
     """
-    proto = NodeProto()
-    proto.CopyFrom(node.proto)
-    for index in range(len(proto.output)):
-        if not node.output_is_used(index):
-            proto.output[index] = ""
+    proto = _alone(node)
     present = [k for k, value in enumerate(node.inputs) if value is not None]
-    deciding = {reason.index} if reason.index is not None else set[int | None]()
-    deciding.update(_DECIDING.get(node.op_type, ()))
+    deciding = {reason.index, *converter.values}
     for k in present[1:]:
         found = node.type_of(node.arg(k))
         if len(found.shape) <= 1 and found.dtype in ("int32", "int64"):
             deciding.add(k)
-    for k, name in enumerate(proto.input):  # names need not be what they are in the model
-        proto.input[k] = f"i{k}" if name and k in present else ""
-    text = text_format.MessageToString(proto, as_one_line=True)
     values = tuple(n for n, k in enumerate(present) if k in deciding)
+    text = text_format.MessageToString(proto, as_one_line=True)
     late = LateNode(text, domain, node.opset, values)
     call = Call(late.op, [node.arg(k) for k in present], late, span=node.span)
     try:
@@ -202,21 +187,32 @@ def postpone(node: Node, domain: str, reason: Postponed) -> list[Expr | None]:
 
 def stand_ins(node: Node, domain: str) -> list[Var | None]:
     """Variables of the types of what `node` makes, as far as the standard's inference tells."""
+    proto = _alone(node)
     given = {
-        f"i{k}": value.checked_type for k, value in enumerate(node.inputs) if value is not None
+        name: value.checked_type
+        for name, value in zip(proto.input, node.inputs, strict=True)
+        if value is not None
     }
-    proto = NodeProto()
-    proto.CopyFrom(node.proto)
-    for k in range(len(proto.input)):
-        proto.input[k] = f"i{k}" if f"i{k}" in given else ""
     made: list[Var | None] = []
     for name in proto.output:
         try:
             found = _inferred(proto, domain, node.opset, given)
             made.append(Var(name, _result(proto, found.get(name), given)) if name else None)
-        except (RelayError, defs.SchemaError):
+        except RelayError:
             made.append(None)
     return made
+
+
+def _alone(node: Node) -> NodeProto:
+    """`node` outside of its model: inputs have names of their own, unused outputs none."""
+    proto = NodeProto()
+    proto.CopyFrom(node.proto)
+    for k, value in enumerate(node.inputs):
+        proto.input[k] = f"i{k}" if value is not None else ""
+    for k in range(len(proto.output)):
+        if not node.output_is_used(k):
+            proto.output[k] = ""
+    return proto
 
 
 def _inferred(
@@ -267,20 +263,10 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
     first = given[0]
     rank = len(first.shape) if isinstance(first, TensorType) else 0
     match proto.op_type:
-        case "Reshape":
-            return _length(given[1])
         case "MelWeightMatrix":
             return 2
         case "STFT":
             return rank + 1
-        case "Expand":
-            return max(rank, _length(given[1]))
-        case "ConstantOfShape":
-            return _length(first)
-        case "AffineGrid":
-            return _length(given[1])
-        case "Col2Im":
-            return 2 + _length(given[1])
         case "Squeeze" if len(given) > 1:
             return rank - _length(given[1])
         case "Squeeze" if isinstance(first, TensorType):
@@ -292,7 +278,7 @@ def _rank(proto: NodeProto, given: Sequence[Type | None]) -> int:
             return rank - _length(given[1])
         case "Conv" | "ConvTranspose" | "ConvInteger" | "DeformConv" | "QLinearConv":
             return rank
-        case "Tile" | "Pad" | "Slice" | "Resize" | "Upsample" | "CumSum" | "Split" | "MaxUnpool":
+        case "MaxUnpool" | "Pad" | "Split":
             return rank
     raise TypeInferenceError("the number of dimensions of its result is not known either")
 

@@ -1,31 +1,50 @@
 """Which converter turns which ONNX operator, from which version of its operator set on."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from relay.frontend.onnx.node import Node, Result
 from relay.frontend.onnx.session import DEFAULT_DOMAINS
 
-Converter: TypeAlias = Callable[[Node], Result]
-_Declared = TypeVar("_Declared", bound=Converter)
-
-_CONVERTERS: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
+Convert: TypeAlias = Callable[[Node], Result]
+_Function = TypeVar("_Function", bound=Convert)
 
 
-def onnx_op(domain: str, *op_types: str, since: int = 1) -> Callable[[_Declared], _Declared]:
+@dataclass(frozen=True)
+class Converter:
+    """What turns an operator into Relay, from version `since` of its domain on.
+
+    `values` are the inputs of which it needs the values: see `onnx_op`.
+    """
+
+    convert: Convert
+    since: int
+    values: tuple[int, ...]
+
+
+_CONVERTERS: dict[tuple[str, str], list[Converter]] = {}
+
+
+def onnx_op(
+    domain: str, *op_types: str, since: int = 1, values: tuple[int, ...] = ()
+) -> Callable[[_Function], _Function]:
     """Decorator: the function converts `op_types`, from version `since` of `domain` on.
 
     A converter takes a `Node` and gives the expression of its output, or one for each output, None
     for one that is not made. Of two converters for the same versions the later one counts.
+
+    A node that needs what only a run tells is converted then, for the values of its inputs in
+    `values`. Whole numbers after the first input, such as axes and sizes, are always among them.
     """
 
-    def declare(converter: _Declared) -> _Declared:
+    def declare(convert: _Function) -> _Function:
         for op_type in op_types:
             key = ("" if domain in DEFAULT_DOMAINS else domain, op_type)
             versions = _CONVERTERS.setdefault(key, [])
-            versions.append((since, converter))
-            versions.sort(key=lambda version: version[0])
-        return converter
+            versions.append(Converter(convert, since, values))
+            versions.sort(key=lambda version: version.since)
+        return convert
 
     return declare
 
@@ -33,7 +52,7 @@ def onnx_op(domain: str, *op_types: str, since: int = 1) -> Callable[[_Declared]
 def find(domain: str, op_type: str, opset: int) -> Converter | None:
     """The converter of `op_type` as version `opset` of `domain` defines it, or None."""
     key = ("" if domain in DEFAULT_DOMAINS else domain, op_type)
-    found = [c for since, c in _CONVERTERS.get(key, ()) if since <= opset]
+    found = [c for c in _CONVERTERS.get(key, ()) if c.since <= opset]
     return found[-1] if found else None
 
 

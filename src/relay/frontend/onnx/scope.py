@@ -24,7 +24,7 @@ from relay.frontend.onnx.session import (
     versions,
 )
 from relay.frontend.onnx.standard import standard_function
-from relay.frontend.onnx.structure import check_names, names_read, with_attributes
+from relay.frontend.onnx.structure import as_line, check_names, names_read, with_attributes
 from relay.frontend.onnx.tensors import sparse_to_ndarray, to_ndarray
 from relay.frontend.onnx.types import to_onnx
 from relay.frontend.onnx.values import Postponed, Values
@@ -75,7 +75,7 @@ class Scope:
             raise ImportModelError(
                 f"graphs and functions of the model are more than {MAX_DEPTH} deep in each other"
             )
-        self.source = Source(name, "\n".join(map(_line, self.nodes)))
+        self.source = Source(name, "\n".join(map(as_line, self.nodes)))
         self.producers = self._producers()
 
     @staticmethod
@@ -323,7 +323,7 @@ class Scope:
             self.unknown.update(filter(None, proto.output))
             return
         line = index + 1
-        span = Span(self.source, line, 1, line, len(_line(proto)) + 1)
+        span = Span(self.source, line, 1, line, len(as_line(proto)) + 1)
         domain, opset = self.operator_set(proto)
         arguments = [self.value(i) if i and i not in self.absent else None for i in proto.input]
         node = Node(proto, arguments, opset, span, self)
@@ -385,9 +385,9 @@ class Scope:
                 raise UnsupportedError(f"{node} cannot be imported: it has no converter")
             return self.expand(found[0], node, found[1])
         try:
-            results = as_sequence(converter(node))
+            results = as_sequence(converter.convert(node))
         except Postponed as reason:
-            return postpone(node, domain, reason)
+            return postpone(node, domain, converter, reason)
         for result in results:
             if result is not None:
                 assert result.checked_type is not None  # a type error names the node
@@ -401,14 +401,3 @@ def as_sequence(result: Result) -> Sequence[Expr | None]:
 
 def _describe(node: NodeProto) -> str:
     return describe(node.name, node.op_type, node.output)
-
-
-def _line(node: NodeProto) -> str:
-    """One line of text for a node: what a span of an imported expression points at."""
-
-    def several(names: Iterable[str]) -> str:
-        shown = [" ".join(n.split()) for n in names]
-        return ", ".join(shown[:4] + ["..."] * (len(shown) > 4))
-
-    name = " ".join(node.name.split()) or several(node.output)
-    return f"{name}: {several(node.output)} = {node.op_type}({several(node.input)})"

@@ -18,6 +18,22 @@ def graphs_in(node: NodeProto) -> list[GraphProto]:
     return found
 
 
+def label(node: NodeProto) -> str:
+    """What a node is called where there is little room: by its name, or by its outputs."""
+    return " ".join(node.name.split()) or _several(node.output)
+
+
+def as_line(node: NodeProto) -> str:
+    """One line of text for a node: what a span of an imported expression points at."""
+    made, given = _several(node.output), _several(node.input)
+    return f"{label(node)}: {made} = {node.op_type}({given})"
+
+
+def _several(names: Iterable[str]) -> str:
+    shown = [" ".join(n.split()) for n in names]
+    return ", ".join(shown[:4] + ["..."] * (len(shown) > 4))
+
+
 def names_read(node: NodeProto) -> list[str]:
     """The values that `node` reads: its inputs, and what its graphs take from around them."""
     names = [name for name in node.input if name]

@@ -189,7 +189,7 @@ def _scaled(shape: tuple[int, ...], scales: list[float]) -> list[int]:
     return [math.floor(d * s) for d, s in zip(shape, scales, strict=True)]
 
 
-@onnx_op("", "Upsample")
+@onnx_op("", "Upsample", values=(1,))
 def upsample(node: Node) -> Expr:
     """Resizing by scales, as versions 7 and 9 define it."""
     return _upsample(node)
@@ -209,13 +209,13 @@ def _upsample(node: Node) -> Expr:
     return _resize(node, value, _scaled(node.shape(value), scales), scales, mode, options)
 
 
-@onnx_op("", "Resize")
+@onnx_op("", "Resize", values=(1,))
 def resize_by_scales(node: Node) -> Expr:
     """Resizing by scales, as version 10 defines it."""
     return _upsample(node)
 
 
-@onnx_op("", "Resize", since=11)
+@onnx_op("", "Resize", since=11, values=(1, 2))
 def resize(node: Node) -> Expr:
     """Resizing to sizes or by scales; nearest, linear or cubic."""
     value = node.arg(0)

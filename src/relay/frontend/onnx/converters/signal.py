@@ -188,7 +188,7 @@ def short_time_fourier(node: Node) -> Expr:
     return fourier(node, cut, 2, length, bool(node.integer("onesided", 1)))
 
 
-@onnx_op("", "MelWeightMatrix")
+@onnx_op("", "MelWeightMatrix", values=(0, 1, 2, 3, 4))
 def mel_weights(node: Node) -> Expr:
     """Triangular filters at equal distances on the mel scale: (frequencies, filters).
 
