@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -121,6 +121,12 @@ class Fuzzed:
     inputs: dict[str, Array]
 
 
+#: Operators that make sizes of values, or choose what runs.
+CHOOSING: Final = frozenset(
+    {"Compress", "If", "Loop", "NonZero", "Range", "Scan", "SplitToSequence", "Unique"}
+)
+
+
 @dataclass
 class Builder:
     """The model so far. `pool` has what nodes may read; `refused` what onnxruntime refuses.
@@ -140,6 +146,7 @@ class Builder:
 
     def __post_init__(self) -> None:
         self.numbers = np.random.default_rng(self.rng.getrandbits(64))
+        self.is_open = self.chance(self.open)
 
     # ---------------------------------------------------------------- choices
 
@@ -171,6 +178,11 @@ class Builder:
             raise Skip("no axes")
         chosen = self.rng.sample(range(rank), self.rng.randint(least, rank))
         return [a - rank if self.chance(0.3) else a for a in chosen]
+
+    @property
+    def sizes_are_known(self) -> bool:
+        """Whether the sizes of what nodes make follow from what the model says."""
+        return not self.is_open and not any(n.op_type in CHOOSING for n in self.nodes)
 
     # ---------------------------------------------------------------- values
 
@@ -350,7 +362,7 @@ class Builder:
         made = [name for name in made if name in known]
         outputs = [n for n in made if n not in read or self.chance(0.1)] or made[-1:]
         dims: dict[str, list[int | str]] = {}
-        if self.chance(self.open):
+        if self.is_open:
             for name, array in self.inputs.items():
                 dims[name] = [f"d{d}" if self.chance(0.5) else d for d in array.shape]
         model = model_of(self.nodes, self.inputs, self.weights, outputs, self.opset, dims)

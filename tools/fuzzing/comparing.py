@@ -11,7 +11,7 @@ from onnx import AttributeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import relay
-from fuzzing.building import Array, Fuzzed, reason, run_onnxruntime
+from fuzzing.building import CHOOSING, Array, Fuzzed, reason, run_onnxruntime
 from relay.frontend.onnx import from_onnx
 from relay.ir.module import IRModule
 from relay.support.errors import InternalError, RelayError, UnsupportedError
@@ -39,11 +39,6 @@ DECLARED: Final[Sequence[tuple[str, str, str]]] = (
         "ConvTranspose",
         " instead of ",
         "onnxruntime adds no pixels where SAME asks for more than windows and strides give",
-    ),
-    (
-        "Squeeze",
-        "Squeeze: an open size is 1",
-        "Squeeze without axes of open sizes: only a run tells how many dimensions are left",
     ),
 )
 
@@ -150,8 +145,7 @@ def _arrays(result: object) -> list[Array]:
 
 def _straight(model: onnx.ModelProto) -> bool:
     """Whether all sizes follow from those of the inputs, and no node chooses what runs."""
-    others = {"If", "Loop", "Scan", "NonZero", "Unique", "Compress", "SplitToSequence", "Range"}
-    return not any(n.op_type in others for n in model.graph.node)
+    return not any(n.op_type in CHOOSING for n in model.graph.node)
 
 
 def stages(fuzzed: Fuzzed, levels: Sequence[int]) -> Iterator[tuple[str, list[Array]]]:

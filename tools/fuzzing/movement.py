@@ -162,6 +162,8 @@ def ones(b: Builder) -> None:
     value = b.pick(ANY, lambda v: v.rank < 5)
     if 1 in value.shape and b.chance(0.5):
         axes = [k for k, d in enumerate(value.shape) if d == 1 and b.chance(0.7)]
+        if not axes and not b.sizes_are_known:  # which sizes are one has to be known
+            axes = [value.shape.index(1)]
         axes = [a - value.rank if b.chance(0.3) else a for a in axes]
         b.emit("Squeeze", [value, b.integers(*axes)] if axes else [value])
         return

@@ -1,6 +1,6 @@
 """Operators of ``com.microsoft`` with open sizes, and models that onnxruntime makes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from frontend.onnx.contrib_models import agree, contrib
 from onnx_models import floats, model_of, runtime
 from relay import vm
 from relay.frontend.onnx import from_onnx
+from relay.support.errors import UnsupportedError
 
 INT = np.int32
 HEADS = {"num_heads": 2}
@@ -115,6 +116,57 @@ def test_attention_with_an_open_past(causal: int) -> None:
         shape.dim[axis].dim_param = name
     check_open(model, given, 0)
     check_open(*contrib("MultiHeadAttention", SEPARATE, (0,), (3,), **options), 2)
+
+
+def named(model: onnx.ModelProto, sizes: Mapping[str, Sequence[str | None]]) -> onnx.ModelProto:
+    """The model with names for `sizes` of its inputs, which leaves them open."""
+    for info in model.graph.input:
+        for dim, name in zip(info.type.tensor_type.shape.dim, sizes[info.name], strict=True):
+            if name is not None:
+                dim.Clear()
+                dim.dim_param = name
+    return model
+
+
+@pytest.mark.parametrize("rotary", [0, 1])
+def test_text_is_written_word_by_word(rotary: int) -> None:
+    """The sizes of the result of GroupQueryAttention are found by trying some."""
+    numbers = [[(2, 5, 64), (2, 5, 32), (2, 5, 32)], [(2, 1, 64), (2, 1, 32), (2, 1, 32)]]
+    new = [[floats(*shape, seed=k) for k, shape in enumerate(shapes)] for shapes in numbers]
+    past = [np.zeros((2, 2, 0, 16), np.float32)] * 2
+    angles = np.outer(np.arange(20), 1 / 10 ** np.arange(0, 2, 0.25)).astype(np.float32)
+    tables = [np.cos(angles), np.sin(angles)]
+    options = {"num_heads": 4, "kv_num_heads": 2, "do_rotary": rotary}
+    machine = None
+    for total, words in zip((5, 6), new, strict=True):
+        inputs = [*words, *past, np.full(2, total - 1, INT), np.array(total, INT), *tables]
+        model, given = contrib("GroupQueryAttention", inputs, (0, 1, 2), (7, 8), **options)
+        wanted = runtime(model, given)
+        if machine is None:
+            rows, kept = ("batch", "rows", None), ("batch", None, "past", None)
+            sizes = {"i5": ("batch",), "i6": ()}
+            sizes.update({f"i{k}": rows for k in range(3)} | {"i3": kept, "i4": kept})
+            module, params = from_onnx(named(model, sizes))
+            result = module["main"].checked_type.ret_type
+            assert [str(field) for field in result.fields] == [
+                "Tensor[(batch, rows, 64), float32]",
+                "Tensor[(batch, 2, ?, 16), float32]",
+                "Tensor[(batch, 2, ?, 16), float32]",
+            ]
+            machine = vm.VirtualMachine(vm.compile(module, params=params))
+        found = machine.invoke("main", **given)
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert_allclose(ours.numpy(), theirs, rtol=1e-4, atol=1e-4)
+        past = wanted[1:]
+
+
+def test_types_that_no_trial_finds() -> None:
+    inputs = [floats(2, 3, 8, 8), floats(4, 3, 3, 3, seed=1)]
+    model, _ = contrib("FusedConv", inputs, activation="Relu")
+    weights = ("outputs", None, None, None)
+    named(model, {"i0": ("batch", "channels", None, None), "i1": weights})
+    with pytest.raises(UnsupportedError, match=r"what it makes is not known: .*48 channels"):
+        from_onnx(model)
 
 
 # ---------------------------------------------------------------------- made by onnxruntime

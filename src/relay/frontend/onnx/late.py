@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+import numpy as np
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from onnx import FunctionProto, GraphProto, NodeProto, TypeProto, checker, defs, shape_inference
 
@@ -18,13 +19,14 @@ from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import Converter, find
 from relay.frontend.onnx.session import Boundless, Session
 from relay.frontend.onnx.tensors import element_type
+from relay.frontend.onnx.trial import tried_types
 from relay.frontend.onnx.types import to_onnx
 from relay.frontend.onnx.values import Postponed, Values
 from relay.ir import types
 from relay.ir.expr import Call, Constant, Expr, Tuple, TupleGetItem, Var
 from relay.ir.op import Array, Pattern, operator
 from relay.ir.types import Dim, TensorType, TupleType, Type
-from relay.op.dyn import UNKNOWN, DynamicOperator
+from relay.op.dynamic import UNKNOWN, DynamicOperator
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import ImportModelError, RelayError, TypeInferenceError, UnsupportedError
 
@@ -69,8 +71,11 @@ class LateNode(DynamicOperator):
         proto = self._proto()
         given = dict(zip(filter(None, proto.input), types, strict=True))
         outputs = [name for name in proto.output if name]
-        found = _inferred(proto, self.domain, self.opset, given)
-        results = [_result(proto, found.get(name), given) for name in outputs]
+        if defs.has(proto.op_type, self.opset, self.domain):
+            found = _inferred(proto, self.domain, self.opset, given)
+            results = [_result(proto, found.get(name), given) for name in outputs]
+        else:
+            results = tried_types(types, self._types)
         if self.rank is not None and any(len(r.shape) != self.rank for r in results):
             raise TypeInferenceError(
                 f"{proto.op_type}: an open size is 1, so that the result has not the {self.rank} "
@@ -99,6 +104,20 @@ class LateNode(DynamicOperator):
         if len(found) != len(results):
             raise UnsupportedError(f"{self._proto().op_type} has no value outside of a program")
         return found[0] if len(found) == 1 else found
+
+    def _types(self, types: Sequence[Type], number: int) -> list[Type]:
+        """The types of results for arguments of `types`, those that decide being `number`."""
+        arguments: list[Expr] = [Var(f"i{k}", type_) for k, type_ in enumerate(types)]
+        for k in self.values:
+            type_ = types[k]
+            assert isinstance(type_, TensorType)
+            filled = np.full(type_.concrete_shape, number, type_.dtype)
+            arguments[k] = Constant(NDArray(filled))
+        try:
+            results = self._converted(arguments, Session({self.domain: self.opset}))
+        except Postponed as reason:
+            raise TypeInferenceError(reason.message) from None
+        return [result.checked_type for result in results]
 
     def _proto(self) -> NodeProto:
         try:
@@ -163,11 +182,14 @@ def postpone(node: Node, domain: str, converter: Converter, reason: Postponed) -
     """
     proto = _alone(node)
     present = [k for k, value in enumerate(node.inputs) if value is not None]
-    deciding = {reason.index, *converter.values}
-    for k in present[1:]:
-        found = node.type_of(node.arg(k))
-        if len(found.shape) <= 1 and found.dtype in ("int32", "int64"):
-            deciding.add(k)
+    deciding = {reason.index}
+    if converter.values is not None:
+        deciding.update(converter.values)
+    else:
+        types = {k: node.type_of(node.arg(k)) for k in present[1:]}
+        deciding.update(
+            k for k, t in types.items() if len(t.shape) <= 1 and t.dtype in ("int32", "int64")
+        )
     values = tuple(n for n, k in enumerate(present) if k in deciding)
     text = text_format.MessageToString(proto, as_one_line=True)
     late = LateNode(text, domain, node.opset, values)

@@ -20,14 +20,14 @@ class Converter:
 
     convert: Convert
     since: int
-    values: tuple[int, ...]
+    values: tuple[int, ...] | None
 
 
 _CONVERTERS: dict[tuple[str, str], list[Converter]] = {}
 
 
 def onnx_op(
-    domain: str, *op_types: str, since: int = 1, values: tuple[int, ...] = ()
+    domain: str, *op_types: str, since: int = 1, values: tuple[int, ...] | None = None
 ) -> Callable[[_Function], _Function]:
     """Decorator: the function converts `op_types`, from version `since` of `domain` on.
 
@@ -35,7 +35,8 @@ def onnx_op(
     for one that is not made. Of two converters for the same versions the later one counts.
 
     A node that needs what only a run tells is converted then, for the values of its inputs in
-    `values`. Whole numbers after the first input, such as axes and sizes, are always among them.
+    `values`. Without them, these are the inputs after the first that are lists of whole numbers,
+    such as axes and sizes.
     """
 
     def declare(convert: _Function) -> _Function:

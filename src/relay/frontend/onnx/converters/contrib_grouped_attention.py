@@ -240,7 +240,7 @@ def _grouped_softmax(node: Node, scores: Expr, groups: int) -> Expr:
     return node.slice_axis(weights, 3, 0, keys)
 
 
-@onnx_op(DOMAIN, "GroupQueryAttention")
+@onnx_op(DOMAIN, "GroupQueryAttention", values=(6,))
 def group_query_attention(node: Node) -> list[Expr | None]:
     """Attention whose heads share keys in groups; and keys and values, after those of the past."""
     _check_options(node)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_op
 from relay.frontend.onnx.sizes import Extent
@@ -28,6 +31,26 @@ class Window:
     def reach(self) -> tuple[int, ...]:
         """How many elements the dilated kernel spans."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
+
+    def steps(self, image: Sequence[int]) -> tuple[int, ...]:
+        """How many places it takes on each axis of an `image` of these sizes."""
+        whole = zip(image, self.before, self.after, self.reach, self.strides, strict=True)
+        return tuple((d + b + a - r) // s + 1 for d, b, a, r, s in whole)
+
+    def touched(self, image: Sequence[int]) -> list[npt.NDArray[np.int64]]:
+        """Along each axis, where each tap of each window reads; beside the image too.
+
+        Each array has one dimension for each axis of the places, then one for each of the kernel.
+        """
+        rank = len(image)
+        found = []
+        for axis, steps in enumerate(self.steps(image)):
+            starts = np.arange(steps) * self.strides[axis] - self.before[axis]
+            at = starts[:, None] + np.arange(self.kernel[axis]) * self.dilations[axis]
+            extent = [1] * (2 * rank)
+            extent[axis], extent[rank + axis] = at.shape
+            found.append(at.reshape(extent))
+        return found
 
 
 def _per_axis(node: Node, name: str, rank: int, default: int) -> tuple[int, ...]:

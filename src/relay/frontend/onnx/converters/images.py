@@ -53,30 +53,18 @@ def columns_to_image(node: Node) -> Expr:
     moves = window(node, image, kernel)
     batch, rows, blocks = node.shape(value)
     taps, size = math.prod(kernel), math.prod(image)
-    steps = [
-        (d + b + a - r) // s + 1
-        for d, b, a, r, s in zip(
-            image, moves.before, moves.after, moves.reach, moves.strides, strict=True
-        )
-    ]
-    if rows % taps or math.prod(steps) != blocks:
+    if rows % taps or math.prod(moves.steps(image)) != blocks:
         node.fail(f"{rows} rows and {blocks} blocks do not make an image of {image}")
     channels = rows // taps
     node.check_size((batch, channels, size), node.dtype(value))
     node.spend((taps, blocks), "int64")
-    rank = len(image)
-    flat = np.zeros((1,) * (2 * rank), np.int64)
-    outside = np.zeros((1,) * (2 * rank), bool)
-    for axis in range(rank):
-        taken = np.arange(kernel[axis])[:, None] * moves.dilations[axis] - moves.before[axis]
-        at = taken + np.arange(steps[axis]) * moves.strides[axis]
-        extent = [1] * (2 * rank)
-        extent[axis], extent[rank + axis] = at.shape
-        at = at.reshape(extent)
-        flat = flat * image[axis] + at
-        outside = outside | (at < 0) | (at >= image[axis])
+    flat = np.zeros((1,) * (2 * len(image)), np.int64)
+    outside = flat != 0
+    for at, extent in zip(moves.touched(image), image, strict=True):
+        flat = flat * extent + at
+        outside = outside | (at < 0) | (at >= extent)
     # What falls beside the image goes to one more element, which is cut off.
-    places = np.where(outside, size, flat).reshape(1, taps * blocks)
+    places = np.where(outside, size, flat).reshape(blocks, taps).T.reshape(1, taps * blocks)
     found = node.call(
         "scatter_elements",
         node.filled((batch * channels, size + 1), 0, node.dtype(value)),

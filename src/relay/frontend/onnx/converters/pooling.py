@@ -60,21 +60,9 @@ def _places(node: Node, value: Expr, moves: Window) -> Expr:
     """Where in a tensor taken as one row the first largest element of each window is."""
     batch, channels, *image = node.shape(value)
     size = math.prod(image)
-    steps = [
-        (d + b + a - reach) // stride + 1
-        for d, b, a, reach, stride in zip(
-            image, moves.before, moves.after, moves.reach, moves.strides, strict=True
-        )
-    ]
+    steps = moves.steps(image)
     node.spend((math.prod(steps), math.prod(moves.kernel)), "int64")
-    rank = len(image)
-    touched = []  # by axis: which row of the image each tap of each window touches
-    for axis, (step, kernel) in enumerate(zip(steps, moves.kernel, strict=True)):
-        at = np.arange(step)[:, None] * moves.strides[axis] - moves.before[axis]
-        at = at + np.arange(kernel) * moves.dilations[axis]
-        extent = [1] * (2 * rank)
-        extent[axis], extent[rank + axis] = at.shape
-        touched.append(at.reshape(extent))
+    rank, touched = len(image), moves.touched(image)
     outside = reduce(
         np.logical_or, [(at < 0) | (at >= d) for at, d in zip(touched, image, strict=True)]
     )

@@ -215,7 +215,7 @@ def resize_by_scales(node: Node) -> Expr:
     return _upsample(node)
 
 
-@onnx_op("", "Resize", since=11, values=(1, 2))
+@onnx_op("", "Resize", since=11, values=(1, 2, 3))
 def resize(node: Node) -> Expr:
     """Resizing to sizes or by scales; nearest, linear or cubic."""
     value = node.arg(0)
