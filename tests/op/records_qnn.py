@@ -29,11 +29,11 @@ def _int32(*shape: int) -> In:
     return In(shape, "int32", -20000, 20000)
 
 
-def _one(data: In, *parameters: In, note: str = "", **attrs: object) -> Record:
+def _requantized(data: In, *parameters: In, note: str = "", **attrs: object) -> Record:
     return Record("qnn.requantize", (data, *parameters), attrs, note=note)
 
 
-def _two(op: str, lhs: In, rhs: In, *parameters: In, note: str = "", **attrs: object) -> Record:
+def _binary(op: str, lhs: In, rhs: In, *parameters: In, note: str = "", **attrs: object) -> Record:
     given = parameters or (_scale(0.05), _zero(3), _scale(0.02), _zero(-7), _scale(0.1), _zero(1))
     return Record(op, (lhs, rhs, *given), attrs, note=note)
 
@@ -70,25 +70,27 @@ RECORDS: list[Record] = [
         "qnn.dequantize", (_int8(3, 4), _scale(0.1), _zero(4)), {"out_dtype": "float16"},
         tolerance=1e-3, note="f16",
     ),
-    _one(_int32(4, 8), _scale(0.01), _zero(0), _scale(0.9), _zero(3)),
-    _one(_int32(4, 8), _scale(0.01), _zero(5), _scale(0.003), _zero(3), note="up"),
-    _one(_int8(4, 8), _scale(0.2), _zero(-5), _scale(0.2), _zero(9), out_dtype="uint8", note="u8"),
-    _one(_int32(4, 8), _scale(1e-12), _zero(0), _scale(1.0), _zero(3), note="tiny"),
-    _one(
+    _requantized(_int32(4, 8), _scale(0.01), _zero(0), _scale(0.9), _zero(3)),
+    _requantized(_int32(4, 8), _scale(0.01), _zero(5), _scale(0.003), _zero(3), note="up"),
+    _requantized(
+        _int8(4, 8), _scale(0.2), _zero(-5), _scale(0.2), _zero(9), out_dtype="uint8", note="u8"
+    ),
+    _requantized(_int32(4, 8), _scale(1e-12), _zero(0), _scale(1.0), _zero(3), note="tiny"),
+    _requantized(
         In(values=[-(2**31), -5, 5, 2**31 - 1], dtype="int32"),
         *(_scale(700.0), _zero(0), _scale(1.0), _zero(0)), note="huge",
     ),
-    _one(
+    _requantized(
         _int32(2, 3, 5),
         *(_scale(0.011, 0.03, 2.0), _zero(0), _scale(1.0), _zero(3)), axis=1, note="axis",
     ),
-    _one(
+    _requantized(
         _int32(3, 5),
         *(_scale(0.011, 0.03, 2.0), _zero(7, 8, 9), _scale(1.0), _zero(3)),
         axis=0, rounding="TONEAREST", note="axis-nearest",
     ),
     *(
-        _one(
+        _requantized(
             In(values=[-100, -5, -3, -1, 0, 1, 3, 5, 99], dtype="int32"),
             *(_scale(0.5), _zero(0), _scale(1.0), _zero(2)),
             rounding=rounding, compute_dtype=dtype, out_dtype=out, note=f"{rounding}-{dtype}-{out}",
@@ -97,13 +99,16 @@ RECORDS: list[Record] = [
         for dtype in ("int64", "float32", "float64")
         for out in ("int8", "int32")
     ),
-    *(_two(f"qnn.{op}", _int8(3, 4), _int8(3, 4)) for op in ("add", "subtract", "mul")),
-    *(_two(f"qnn.{op}", _uint8(3, 4), _uint8(4), note="u8") for op in ("add", "subtract", "mul")),
-    _two(
+    *(
+        _binary(f"qnn.{op}", lhs, rhs, note=note)
+        for lhs, rhs, note in ((_int8(3, 4), _int8(3, 4), ""), (_uint8(3, 4), _uint8(4), "u8"))
+        for op in ("add", "subtract", "mul")
+    ),
+    _binary(
         "qnn.add", _int8(2, 3, 4), _int8(3, 1),
         *(*_PER_AXIS, *_PER_AXIS, _scale(0.4), _zero(0)), lhs_axis=1, rhs_axis=0, note="axis",
     ),
-    _two(
+    _binary(
         "qnn.mul", _int8(2, 3, 4), _int8(3, 1),
         *(_scale(0.1), _zero(2), *_PER_AXIS, _scale(0.4), _zero(0)), rhs_axis=0, note="axis",
     ),

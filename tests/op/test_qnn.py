@@ -21,6 +21,12 @@ from relay.transform import ExpandOps, FoldConstant, PassContext
 EXPANDED = [r for r in records_qnn.RECORDS if not r.op.startswith("qnn.simulated")]
 
 
+def run(kind: str, program: IRModule | Function, *arrays: Array) -> Array:
+    """What an executor gives for a program, or for one of that function alone."""
+    module = program if isinstance(program, IRModule) else IRModule.from_expr(program)
+    return create_executor(kind, module).evaluate()(*arrays).numpy()
+
+
 def constant(value: Array | tuple[Array, ...]) -> Expr:
     if isinstance(value, tuple):
         return Tuple([const(v) for v in value])
@@ -48,12 +54,12 @@ def test_constant_parameters(record: Record, level: int) -> None:
     declaration = record.call()[0].attrs
     assert isinstance(declaration, Operator)
     with PassContext(opt_level=level):
-        found = create_executor("graph", IRModule.from_expr(function)).evaluate()(*arrays)
+        found = run("graph", function, *arrays)
     expected = declaration.reference(*record.arrays())
     if record.op == "qnn.softmax":  # the sum of exponentials is in another order
-        assert np.max(np.abs(found.numpy().astype("int32") - expected)) <= 1
+        assert np.max(np.abs(found.astype("int32") - expected)) <= 1
     else:
-        np.testing.assert_array_equal(found.numpy(), expected)
+        np.testing.assert_array_equal(found, expected)
 
 
 def exact_requantize(q: int, ratio: float, rounding: str) -> int:
@@ -84,9 +90,9 @@ def test_requantize_is_exact(rounding: str, at_run_time: bool) -> None:
         call = qnn.op.requantize(x, given, 0, const(1.0), 0, rounding=rounding)
         params = [x, scale] if at_run_time else [x]
         arguments = (data, known) if at_run_time else (data,)
-        run = create_executor("graph", IRModule.from_expr(Function(params, call))).evaluate()
+        found = run("graph", Function(params, call), *arguments)
         expected = [exact_requantize(int(q), float(known), rounding) for q in data]
-        np.testing.assert_array_equal(run(*arguments).numpy(), np.asarray(expected, "int8"))
+        np.testing.assert_array_equal(found, np.asarray(expected, "int8"))
 
 
 def network() -> tuple[IRModule, Array, dict[str, Array]]:
@@ -118,18 +124,15 @@ def network() -> tuple[IRModule, Array, dict[str, Array]]:
 
 def test_network_is_the_same_everywhere_and_close_to_floats() -> None:
     module, data, weights = network()
-    found = {
-        kind: create_executor(kind, module).evaluate()(data).numpy()
-        for kind in ("debug", "graph", "vm")
-    }
+    found = {kind: run(kind, module, data) for kind in ("debug", "graph", "vm")}
     with PassContext(opt_level=0):
-        found["plain"] = create_executor("graph", module).evaluate()(data).numpy()
+        found["plain"] = run("graph", module, data)
     for result in found.values():
         np.testing.assert_array_equal(result, found["debug"])
     x = relay.var("x", shape=data.shape)
     y = relay.nn.conv2d(x, const(weights["conv"]), padding=(1, 1))
     y = relay.nn.dense(relay.nn.batch_flatten(y), const(weights["dense"]))
-    exact = create_executor("debug", IRModule.from_expr(Function([x], y))).evaluate()(data).numpy()
+    exact = run("debug", Function([x], y), data)
     # Steps of 0.1 after the convolution, 288 of them in a sum: the error is about 0.3.
     assert np.max(np.abs(found["graph"] - exact)) < 1.5
     assert np.corrcoef(found["graph"].ravel(), exact.ravel())[0, 1] > 0.99
@@ -151,9 +154,7 @@ def test_dynamic_sizes() -> None:
     y = qnn.op.requantize(y, const(0.25), 0, const(3.0), 1)
     module = IRModule.from_expr(Function([x], y))
     data = np.arange(-30, 30, dtype="int8").reshape(10, 6)
-    expected = create_executor("debug", module).evaluate()(data).numpy()
-    found = create_executor("vm", module).evaluate()(data).numpy()
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(run("vm", module, data), run("debug", module, data))
 
 
 def test_config_counts_where_the_operator_does_not_say() -> None:
@@ -163,8 +164,7 @@ def test_config_counts_where_the_operator_does_not_say() -> None:
     fixed = qnn.op.requantize(x, const(0.5), 0, const(1.0), 0, rounding="UPWARD")
 
     def values(call: Expr, kind: str) -> list[int]:
-        run = create_executor(kind, IRModule.from_expr(Function([x], call))).evaluate()
-        return run(data).numpy().tolist()
+        return run(kind, Function([x], call), data).tolist()
 
     for kind in ("debug", "graph"):
         assert values(plain, kind) == [-1, 0, 1]

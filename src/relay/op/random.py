@@ -13,11 +13,12 @@ gives the same numbers. How bits are made is in `relay.op.threefry`.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from relay import te
-from relay.ir.expr import Constant, Expr, ExprLike, as_expr, const
+from relay.ir.expr import Constant, Expr, ExprLike, const
 from relay.ir.op import (
     Array,
     Gradients,
@@ -116,11 +117,12 @@ class ThreefrySplit(Operator):
         return numpy_split(key)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Distribution(Operator):
     """Base of operators that draw floating-point numbers: ``float32`` or ``float64``."""
 
     out_shape: tuple[int, ...]
-    out_dtype: str
+    out_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         _put_shape(self)
@@ -138,6 +140,10 @@ class _Distribution(Operator):
                     f"found {tensor}"
                 )
         return TupleType([_KEY, TensorType(self.out_shape, self.out_dtype)])
+
+    def _standard(self, key: Expr, like: Expr) -> Expr:
+        """The same numbers as they are for the parameters 0 and 1."""
+        return field(make(self.name, key, number(0, like), number(1, like), **attributes(self)), 1)
 
     def _unit(self, bits: te.Expr) -> te.Expr:
         """A number in 0 .. 1, less than 1, of random bits."""
@@ -160,9 +166,6 @@ class Uniform(_Distribution):
     rounding.
     """
 
-    out_shape: tuple[int, ...]
-    out_dtype: str = "float32"
-
     def compute(self, key: te.Tensor, low: te.Tensor, high: te.Tensor) -> tuple[te.Tensor, ...]:
         count = math.prod(self.out_shape)
         bits = _shaped(stream(key, count), self.out_shape)
@@ -178,9 +181,7 @@ class Uniform(_Distribution):
         return numpy_advanced(key, count), np.asarray(unit * (high - low) + low)
 
     def gradient(self, grad: Expr, result: Expr, key: Expr, low: Expr, high: Expr) -> Gradients:
-        zero, one = number(0, low), number(1, low)
-        unit = field(make(self.name, key, zero, one, **attributes(self)), 1)
-        by_high = total(field(grad, 1) * unit, high)
+        by_high = total(field(grad, 1) * self._standard(key, low), high)
         return None, total(field(grad, 1), low) - by_high, by_high
 
 
@@ -191,9 +192,6 @@ class Normal(_Distribution):
     `scale` is the standard deviation. By the transform of Box and Muller (A Note on the Generation
     of Random Normal Deviates, 1958), of two random words each.
     """
-
-    out_shape: tuple[int, ...]
-    out_dtype: str = "float32"
 
     def compute(self, key: te.Tensor, mean: te.Tensor, scale: te.Tensor) -> tuple[te.Tensor, ...]:
         count = math.prod(self.out_shape)
@@ -217,9 +215,7 @@ class Normal(_Distribution):
         return numpy_advanced(key, 2 * count), np.asarray(drawn, self.out_dtype)
 
     def gradient(self, grad: Expr, result: Expr, key: Expr, mean: Expr, scale: Expr) -> Gradients:
-        zero, one = number(0, mean), number(1, mean)
-        standard = field(make(self.name, key, zero, one, **attributes(self)), 1)
-        by_scale = total(field(grad, 1) * standard, scale)
+        by_scale = total(field(grad, 1) * self._standard(key, mean), scale)
         return None, total(field(grad, 1), mean), by_scale
 
 
@@ -327,8 +323,12 @@ def threefry_split(key: Expr) -> TupleWrapper:
     return TupleWrapper(ThreefrySplit.call(key), 2)
 
 
-def _scalar(value: ExprLike, dtype: str) -> Expr:
-    return as_expr(value) if isinstance(value, Expr) else const(np.asarray(value, dtype))
+def _drawn(
+    distribution: type[_Distribution], key: Expr, shape: Ints, dtype: str, *parameters: ExprLike
+) -> TupleWrapper:
+    """A call of a distribution, whose parameters take the data type of what is drawn."""
+    given = (p if isinstance(p, Expr) else const(np.asarray(p, dtype)) for p in parameters)
+    return TupleWrapper(distribution.call(key, *given, out_shape=shape, out_dtype=dtype), 2)
 
 
 def uniform(
@@ -339,8 +339,7 @@ def uniform(
     high: ExprLike = 1.0,
 ) -> TupleWrapper:
     """The next key, and numbers of `shape` that are as likely anywhere in `low` .. `high`."""
-    limits = _scalar(low, dtype), _scalar(high, dtype)
-    return TupleWrapper(Uniform.call(key, *limits, out_shape=shape, out_dtype=dtype), 2)
+    return _drawn(Uniform, key, shape, dtype, low, high)
 
 
 def normal(
@@ -351,8 +350,7 @@ def normal(
     scale: ExprLike = 1.0,
 ) -> TupleWrapper:
     """The next key, and normally distributed numbers of `shape`; see `Normal`."""
-    numbers = _scalar(mean, dtype), _scalar(scale, dtype)
-    return TupleWrapper(Normal.call(key, *numbers, out_shape=shape, out_dtype=dtype), 2)
+    return _drawn(Normal, key, shape, dtype, mean, scale)
 
 
 def multinomial(key: Expr, probs: Expr, num_samples: int = 1) -> TupleWrapper:

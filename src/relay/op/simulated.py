@@ -32,9 +32,9 @@ _ROUNDINGS: Final[dict[str, Callable[[Array], Array]]] = {
 class SimulatedQuantize(Operator):
     """``round(clip(data / dom_scale, clip_min, clip_max)) * dom_scale``: the values that remain.
 
-    The other arguments are ``float32`` scalars. Rounding is as `rounding` says: ``"round"`` (to the
-    nearest, halves to even), ``"floor"`` or ``"ceil"``. Where `kind` is 0 the data stays as it is;
-    other kinds, and `sign`, tell quantisation what the values are.
+    The other arguments are scalars of the data type of `data`. Rounding is as `rounding` says:
+    ``"round"`` (to the nearest, halves to even), ``"floor"`` or ``"ceil"``. Where `kind` is 0 the
+    data stays as it is; other kinds, and `sign`, tell quantisation what the values are.
     """
 
     kind: int

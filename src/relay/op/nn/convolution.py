@@ -12,11 +12,7 @@ from relay.ir.expr import Expr
 from relay.ir.layout import Layout
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Any, Dim, TensorType, Type
-from relay.op.gradients import (
-    known_shape,
-    make,
-    reshaped,
-)
+from relay.op.gradients import known_shape, make, reshaped
 from relay.op.nn.common import (
     check_window,
     dims_agree,
@@ -361,6 +357,30 @@ def _convolve(
     return te.compute(shape, element, "convolution")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Conv2DAttributes(Operator):
+    """The attributes of `nn.conv2d`, in order, which operators of other kinds have too."""
+
+    strides: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0, 0, 0)
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+    channels: int | None = None
+    kernel_size: tuple[int, ...] | None = None
+    data_layout: str = "NCHW"
+    kernel_layout: str = "OIHW"
+    out_layout: str = ""
+    out_dtype: str = ""
+
+
+# A dataclass of its own: what it adds is that `__post_init__` of the convolutions is called.
+@dataclass(frozen=True, eq=False, repr=False)
+class Convolution2D(Conv2DAttributes, Convolution):
+    """Base of the convolutions over two spatial axes."""
+
+    spatial = "HW"
+
+
 @operator("nn.conv1d", inputs=("data", "weight"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2)
 class Conv1D(Convolution):
     """Convolution over one spatial axis: data (N, C, W), weight (O, I, W) by default.
@@ -383,7 +403,7 @@ class Conv1D(Convolution):
 
 
 @operator("nn.conv2d", inputs=("data", "weight"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2)
-class Conv2D(Convolution):
+class Conv2D(Convolution2D):
     """Convolution over two spatial axes: data (N, C, H, W), weight (O, I, H, W) by default.
 
     `padding` is one integer, two (height, width) or four (top, left, bottom, right). In `groups`
@@ -391,18 +411,6 @@ class Conv2D(Convolution):
     `channels` and `kernel_size` are optional where the weight's type is known. `out_dtype` is the
     type to accumulate in and to give, by default that of the data.
     """
-
-    spatial = "HW"
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    data_layout: str = "NCHW"
-    kernel_layout: str = "OIHW"
-    out_layout: str = ""
-    out_dtype: str = ""
 
 
 @operator("nn.conv3d", inputs=("data", "weight"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2)
@@ -432,7 +440,7 @@ class Conv3D(Convolution):
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=10,
 )
-class Conv2DNCHWc(Convolution):
+class Conv2DNCHWc(Convolution2D):
     """`nn.conv2d` with blocked channels.
 
     Data (N, C // i, H, W, i) in a layout such as NCHW8c, weight (O // o, I // i, H, W, i, o) in a
@@ -441,17 +449,7 @@ class Conv2DNCHWc(Convolution):
     """
 
     missing: ClassVar[dict[str, str]] = BLOCKED
-    spatial = "HW"
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
     data_layout: str = "NCHW8c"
-    kernel_layout: str = "OIHW"
-    out_layout: str = ""
-    out_dtype: str = ""
 
 
 @operator(
@@ -460,7 +458,7 @@ class Conv2DNCHWc(Convolution):
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=10,
 )
-class DepthwiseConv2DNCHWc(Convolution):
+class DepthwiseConv2DNCHWc(Convolution2D):
     """Depthwise `nn.conv2d` with blocked channels; `groups` is the number of channels.
 
     Data and result (N, C // c, H, W, c) in a layout such as NCHW8c, weight
@@ -468,14 +466,4 @@ class DepthwiseConv2DNCHWc(Convolution):
     """
 
     missing: ClassVar[dict[str, str]] = BLOCKED
-    spatial = "HW"
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
     data_layout: str = "NCHW8c"
-    kernel_layout: str = "OIHW"
-    out_layout: str = ""
-    out_dtype: str = ""

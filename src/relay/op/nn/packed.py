@@ -13,11 +13,19 @@ import numpy as np
 from relay import te
 from relay.ir.expr import Call, Expr
 from relay.ir.layout import Layout
-from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
+from relay.ir.op import (
+    Array,
+    Gradients,
+    Operator,
+    Pattern,
+    attributes,
+    expect_tensor,
+    operator,
+)
 from relay.ir.types import Any, Dim, TensorType, Type
 from relay.op.gradients import make, permuted, reshaped
 from relay.op.nn.common import dims_agree, layout_of, to_primal
-from relay.op.nn.convolution import BLOCKED, Conv2D, Convolution
+from relay.op.nn.convolution import BLOCKED, Conv2D, Convolution2D
 from relay.op.nn.dense import Dense
 from relay.op.nn.winograd import Conv2DWinogradWeightTransform, transformed_kernel, transforms
 from relay.op.shapes import expect_kind, put_dtype, reference_dtype
@@ -26,13 +34,44 @@ from relay.support.errors import TypeInferenceError
 _EXPANDED = {"compute": "compilers put operators on plain weights in its place"}
 
 
+class PackedWeight(Operator):
+    """Base of the products with a weight in blocks, in a layout of the axes N (units) and C (k)."""
+
+    weight_layout: str
+
+    def parsed_layout(self) -> Layout:
+        """The layout of the weight, checked."""
+        return layout_of(self.name, "weight_layout", self.weight_layout, "NC")
+
+    def plain_type(self, weight: Type) -> TensorType:
+        """The type (units, k) of the weight in its plain form."""
+        layout = self.parsed_layout()
+        packed = expect_tensor(self.name, "weight", weight)
+        if len(packed.shape) != layout.rank:
+            raise TypeInferenceError(
+                f"{self.name}: expected a weight in the layout {layout}, found {packed}"
+            )
+        sizes = layout.extents(packed.shape)
+        return TensorType((sizes["N"], sizes["C"]), packed.dtype)
+
+    def plain_weight(self, weight: Expr) -> Expr:
+        """The weight in its plain form, which may be the one that it has."""
+        if self.weight_layout == "NC":
+            return weight
+        return make("layout_transform", weight, src_layout=self.weight_layout, dst_layout="NC")
+
+    def plain_array(self, weight: Array) -> Array:
+        """`plain_weight` in NumPy."""
+        return to_primal(weight, self.parsed_layout(), "NC")
+
+
 @operator(
     "nn.contrib_dense_pack",
     inputs=("data", "weight"),
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=10,
 )
-class DensePack(Operator):
+class DensePack(PackedWeight):
     """``data @ weight.T`` of a weight in blocks: data (..., k), result (..., units).
 
     `weight_layout` has the axes N (units) and C (k): in ``NC16n`` the weight is
@@ -48,39 +87,22 @@ class DensePack(Operator):
     def __post_init__(self) -> None:
         put_dtype(self, "out_dtype")
 
-    @property
-    def _layout(self) -> Layout:
-        return layout_of(self.name, "weight_layout", self.weight_layout, "NC")
-
-    @property
-    def _dense(self) -> Dense:
-        return Dense(units=self.units, out_dtype=self.out_dtype)
+    def _plain(self) -> Dense:
+        """The product with the weight in its plain form."""
+        return Dense(self.units, self.out_dtype)
 
     def infer(self, data: Type, weight: Type) -> Type:
-        packed = expect_tensor(self.name, "weight", weight)
-        if len(packed.shape) != self._layout.rank:
-            raise TypeInferenceError(
-                f"{self.name}: expected a weight in the layout {self._layout}, found {packed}"
-            )
-        sizes = self._layout.extents(packed.shape)
-        return self._dense.infer(data, TensorType((sizes["N"], sizes["C"]), packed.dtype))
-
-    def _plain(self, weight: Expr) -> Expr:
-        if not self._layout.is_blocked and self._layout.name == "NC":
-            return weight
-        return make("layout_transform", weight, src_layout=self.weight_layout, dst_layout="NC")
+        return self._plain().infer(data, self.plain_type(weight))
 
     def expand(self, data: Expr, weight: Expr) -> Expr:
-        return self._dense.call(
-            data, self._plain(weight), units=self.units, out_dtype=self.out_dtype
-        )
+        return Call(Dense.op, (data, self.plain_weight(weight)), self._plain())
 
     def reference(self, data: Array, weight: Array) -> Array:
-        return self._dense.reference(data, to_primal(weight, self._layout, "NC"))
+        return self._plain().reference(data, self.plain_array(weight))
 
     def gradient(self, grad: Expr, result: Expr, data: Expr, weight: Expr) -> Gradients:
-        plain = self._plain(weight)
-        by_data, by_weight = self._dense.gradient(grad, result, data, plain)
+        plain = self.plain_weight(weight)
+        by_data, by_weight = self._plain().gradient(grad, result, data, plain)
         if plain is weight or by_weight is None:
             return by_data, by_weight
         back = make("layout_transform", by_weight, src_layout="NC", dst_layout=self.weight_layout)
@@ -155,24 +177,12 @@ class Conv2DGemmWeightTransform(Operator):
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=10,
 )
-class Conv2DGemm(Convolution):
+class Conv2DGemm(Convolution2D):
     """`nn.conv2d` of a weight that `nn.contrib_conv2d_gemm_weight_transform` has transformed.
 
     `channels` and `kernel_size` are given; there is one group. `kernel_layout` says how the weight
     was before, which does not matter.
     """
-
-    spatial = "HW"
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    data_layout: str = "NCHW"
-    kernel_layout: str = "OIHW"
-    out_layout: str = ""
-    out_dtype: str = ""
 
     missing: ClassVar[dict[str, str]] = BLOCKED | _EXPANDED
 
@@ -186,18 +196,7 @@ class Conv2DGemm(Convolution):
     @property
     def _plain(self) -> Conv2D:
         """The convolution of the weight as it was before, in the layout HWIO."""
-        return Conv2D(
-            self.strides,
-            self.padding,
-            self.dilation,
-            1,
-            self.channels,
-            self.kernel_size,
-            self.data_layout,
-            "HWIO",
-            self.out_layout,
-            self.out_dtype,
-        )
+        return Conv2D(**attributes(self) | {"kernel_layout": "HWIO"})  # type: ignore[arg-type]
 
     def _plain_shape(self, data: Sequence[Dim]) -> tuple[Dim, ...]:
         """The shape of the weight as it was before, for data of a shape."""

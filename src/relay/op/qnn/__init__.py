@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from relay.ir.expr import Expr, ExprLike, Tuple, as_expr
 from relay.ir.op import Operator
 from relay.op.functions import Argument, function
-from relay.op.qnn import simulated
 from relay.op.qnn.broadcast import (
     QuantizedAdd,
     QuantizedConcatenate,
@@ -25,7 +24,12 @@ from relay.op.qnn.rescaling import (
     current_requantize_config,
     requantize_config,
 )
-from relay.op.qnn.simulated import SQNN_DTYPE_TO_CODE, SimulatedDequantize, SimulatedQuantize
+from relay.op.qnn.simulated import (
+    SQNN_DTYPE_TO_CODE,
+    SimulatedDequantize,
+    SimulatedQuantize,
+    code_of,
+)
 from relay.op.qnn.unary import (
     QuantizedAbs,
     QuantizedErf,
@@ -113,24 +117,10 @@ def conv2d(
     out_dtype: str = "int32",
 ) -> Expr:
     """A convolution of quantised values; see `QuantizedConv2D`."""
-    return _conv2d(
-        data,
-        kernel,
-        input_zero_point,
-        kernel_zero_point,
-        input_scale,
-        kernel_scale,
-        strides,
-        padding,
-        dilation,
-        groups,
-        channels,
-        kernel_size,
-        data_layout,
-        kernel_layout,
-        out_layout,
-        out_dtype,
-    )
+    parameters = (input_zero_point, kernel_zero_point, input_scale, kernel_scale)
+    window = (strides, padding, dilation, groups, channels, kernel_size)
+    layouts = (data_layout, kernel_layout, out_layout)
+    return _conv2d(data, kernel, *parameters, *window, *layouts, out_dtype)
 
 
 def contrib_dense_pack(
@@ -177,21 +167,10 @@ def avg_pool2d(
     out_layout: str = "",
 ) -> Expr:
     """The means of windows of quantised values; see `QuantizedAvgPool2D`."""
-    return _avg_pool2d(
-        data,
-        input_scale,
-        input_zero_point,
-        output_scale,
-        output_zero_point,
-        pool_size,
-        strides,
-        dilation,
-        padding,
-        layout,
-        out_layout,
-        ceil_mode,
-        count_include_pad,
-    )
+    parameters = (input_scale, input_zero_point, output_scale, output_zero_point)
+    window = (pool_size, strides, dilation, padding)
+    layouts = (layout, out_layout)
+    return _avg_pool2d(data, *parameters, *window, *layouts, ceil_mode, count_include_pad)
 
 
 def simulated_quantize(
@@ -205,8 +184,7 @@ def simulated_quantize(
 
     `out_dtype` is a data type, ``"disable"``, or an expression of the code of one.
     """
-    code = simulated.code_of(out_dtype)
-    return _simulated_quantize(data, code, output_scale, output_zero_point, axis)
+    return _simulated_quantize(data, code_of(out_dtype), output_scale, output_zero_point, axis)
 
 
 def simulated_dequantize(
@@ -220,8 +198,7 @@ def simulated_dequantize(
 
     `in_dtype` is a data type, ``"disable"``, or an expression of the code of one.
     """
-    code = simulated.code_of(in_dtype)
-    return _simulated_dequantize(data, code, input_scale, input_zero_point, axis)
+    return _simulated_dequantize(data, code_of(in_dtype), input_scale, input_zero_point, axis)
 
 
 __all__ = [

@@ -5,8 +5,8 @@ points integers; each is one number, or a vector along an axis of the values. A 
 element is a number.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, Final
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,27 @@ from relay import dtypes
 from relay.ir.expr import Constant, Expr, const
 from relay.ir.op import Array, Operator, expect_tensor
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.gradients import make, tensor_of, vector_along
+from relay.op.gradients import converted, make, rank_of, sum_over, tensor_of, vector_along
 from relay.op.nn.common import dims_agree
 from relay.op.shapes import expect_kind, normalize_axis, show
 from relay.support.errors import TypeInferenceError
 
 QUANTIZED: Final = ("int8", "uint8", "int16", "uint16", "int32")
 """The data types of quantised values."""
+
+_T = TypeVar("_T")
+
+
+class Quantization(NamedTuple, Generic[_T]):
+    """What numbers the values of a tensor stand for; the parameters are arrays or expressions."""
+
+    scale: _T
+    zero_point: _T
+
+
+def quantizations(parameters: Sequence[_T]) -> Iterator[Quantization[_T]]:
+    """Scales and zero points of several tensors, which take turns in `parameters`, in pairs."""
+    return map(Quantization, parameters[::2], parameters[1::2])
 
 
 class QuantizedOperator(Operator):
@@ -40,27 +54,27 @@ class QuantizedOperator(Operator):
 def expect_quantized(operator_name: str, argument: str, type_: Type) -> TensorType:
     """`type_` as a tensor of quantised values; raises `TypeInferenceError` otherwise."""
     found = expect_tensor(operator_name, argument, type_)
-    return TensorType(found.shape, quantized_dtype(operator_name, argument, found.dtype))
+    check_quantized_dtype(operator_name, argument, found.dtype)
+    return found
 
 
-def quantized_dtype(operator_name: str, what: str, dtype: str) -> str:
-    """`dtype` itself; raises `TypeInferenceError` unless quantised values may have it."""
+def check_quantized_dtype(operator_name: str, what: str, dtype: str) -> None:
+    """Raise `TypeInferenceError` unless quantised values may have `dtype`."""
     if dtype not in QUANTIZED:
         raise TypeInferenceError(
             f"{operator_name}: {what} must be one of {', '.join(QUANTIZED)}, found {dtype}"
         )
-    return dtype
 
 
 def check_parameters(
-    operator_name: str, named: Sequence[tuple[str, Type]], size: Dim | None = None
+    operator_name: str, names: Sequence[str], types: Sequence[Type], size: Dim | None = None
 ) -> None:
     """Check scales and zero points, which one it is being told by their names.
 
     Each must be a number or, where `size` is given, a vector of that size. Raises
     `TypeInferenceError`.
     """
-    for name, type_ in named:
+    for name, type_ in zip(names, types, strict=True):
         kind = "float" if name.endswith("scale") else "integer"
         found = expect_kind(operator_name, name, type_, kind)
         if found.shape in ((), (1,)):
@@ -92,6 +106,11 @@ def along(values: Array, axis: int, rank: int) -> Array:
     return values.reshape(shape)
 
 
+def centered_array(data: Array, zero_point: Array, axis: int, dtype: str) -> Array:
+    """``data - zero_point`` in `dtype`."""
+    return np.asarray(data.astype(dtype) - along(zero_point, axis, data.ndim).astype(dtype))
+
+
 def saturated_array(values: Array, zero_point: Array, dtype: str) -> Array:
     """Integer values, in any data type, moved by a zero point and kept within `dtype`."""
     wide = values.dtype
@@ -101,6 +120,20 @@ def saturated_array(values: Array, zero_point: Array, dtype: str) -> Array:
         wide = np.dtype("float64")
     moved = values.astype(wide) + zero_point.astype(wide)
     return np.asarray(np.clip(moved, *dtypes.integer_range(dtype)).astype(dtypes.to_numpy(dtype)))
+
+
+def dequantized_array(data: Array, given: Quantization[Array], axis: int, dtype: str) -> Array:
+    """The numbers of `dtype` that quantised `data` stand for."""
+    values = centered_array(data, given.zero_point, axis, "int64")
+    numpy = dtypes.to_numpy(dtype)
+    return np.asarray(values.astype(numpy) * along(given.scale, axis, data.ndim).astype(numpy))
+
+
+def quantized_array(data: Array, wanted: Quantization[Array], axis: int, dtype: str) -> Array:
+    """Numbers as quantised values of `dtype`: the nearest ones, of two the even one."""
+    wide = np.dtype("float64" if data.dtype == np.float64 else "float32")
+    steps = np.rint(data.astype(wide) / along(wanted.scale, axis, data.ndim).astype(wide))
+    return saturated_array(steps, along(wanted.zero_point, axis, data.ndim), dtype)
 
 
 # ---------------------------------------------------------------- expressions
@@ -176,50 +209,43 @@ def centered(data: Expr, zero_point: Expr, axis: int, dtype: str) -> Expr:
     wide = cast(data, dtype)
     if is_zero(zero_point):
         return wide
-    return make("subtract", wide, spread(zero_point, axis, len(tensor_of(data).shape), dtype))
+    return make("subtract", wide, spread(zero_point, axis, rank_of(data), dtype))
 
 
 def saturated(values: Expr, zero_point: Expr, axis: int, dtype: str) -> Expr:
     """Integer values, in any data type, moved by a zero point and kept within `dtype`."""
-    found = tensor_of(values)
-    if dtypes.is_float(found.dtype) and dtypes.bits(dtype) > 16:
+    if dtypes.is_float(tensor_of(values).dtype) and dtypes.bits(dtype) > 16:
         values = cast(values, "float64")
     if not is_zero(zero_point):
         wide = tensor_of(values).dtype
-        values = make("add", values, spread(zero_point, axis, len(found.shape), wide))
+        values = make("add", values, spread(zero_point, axis, rank_of(values), wide))
     low, high = dtypes.integer_range(dtype)
     return cast(make("clip", values, a_min=float(low), a_max=float(high)), dtype)
 
 
-def dequantized(data: Expr, scale: Expr, zero_point: Expr, axis: int, dtype: str) -> Expr:
+def dequantized(data: Expr, given: Quantization[Expr], axis: int, dtype: str) -> Expr:
     """The numbers of `dtype` that quantised `data` stand for."""
-    found = tensor_of(data)
-    if is_zero(zero_point):
+    if is_zero(given.zero_point):
         values = cast(data, dtype)
     else:
         # The difference of two 32-bit integers may have a bit more.
-        wide = "int64" if found.dtype == "int32" else "int32"
-        values = cast(centered(data, zero_point, axis, wide), dtype)
-    return make("multiply", values, spread(scale, axis, len(found.shape), dtype))
+        wide = "int64" if tensor_of(data).dtype == "int32" else "int32"
+        values = cast(centered(data, given.zero_point, axis, wide), dtype)
+    return make("multiply", values, spread(given.scale, axis, rank_of(data), dtype))
 
 
-def dequantized_array(data: Array, scale: Array, zero_point: Array, axis: int, dtype: str) -> Array:
-    """The numbers of `dtype` that quantised `data` stand for."""
-    values = data.astype("int64") - along(zero_point, axis, data.ndim)
-    numpy = dtypes.to_numpy(dtype)
-    return np.asarray(values.astype(numpy) * along(scale, axis, data.ndim).astype(numpy))
-
-
-def quantized(data: Expr, scale: Expr, zero_point: Expr, axis: int, dtype: str) -> Expr:
+def quantized(data: Expr, wanted: Quantization[Expr], axis: int, dtype: str) -> Expr:
     """Numbers as quantised values of `dtype`: the nearest ones, of two the even one."""
-    found = tensor_of(data)
-    wide = "float64" if found.dtype == "float64" else "float32"
-    steps = make("divide", cast(data, wide), spread(scale, axis, len(found.shape), wide))
-    return saturated(make("round", steps), zero_point, axis, dtype)
+    wide = "float64" if tensor_of(data).dtype == "float64" else "float32"
+    steps = make("divide", cast(data, wide), spread(wanted.scale, axis, rank_of(data), wide))
+    return saturated(make("round", steps), wanted.zero_point, axis, dtype)
 
 
-def quantized_array(data: Array, scale: Array, zero_point: Array, axis: int, dtype: str) -> Array:
-    """Numbers as quantised values of `dtype`: the nearest ones, of two the even one."""
-    wide = np.dtype("float64" if data.dtype == np.float64 else "float32")
-    steps = np.rint(data.astype(wide) / along(scale, axis, data.ndim).astype(wide))
-    return saturated_array(steps, along(zero_point, axis, data.ndim), dtype)
+def sum_to_parameter(grad: Expr, parameter: Expr, axis: int) -> Expr:
+    """The gradient of every element by a parameter along `axis`, summed to the parameter's own."""
+    rank = rank_of(grad)
+    kept = () if is_number(parameter) else (axis % rank,)
+    total = sum_over(grad, [k for k in range(rank) if k not in kept])
+    if tensor_of(parameter).shape == (1,):
+        total = make("reshape", total, newshape=(1,))
+    return converted(total, parameter)

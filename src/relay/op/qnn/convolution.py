@@ -9,24 +9,13 @@ import numpy as np
 
 from relay.ir.expr import Call, Expr, const
 from relay.ir.layout import Layout
-from relay.ir.op import Array, Operator, Pattern, attributes, operator, with_attributes
-from relay.ir.types import TensorType, Type
+from relay.ir.op import Operator, Pattern, attributes, operator, with_attributes
+from relay.ir.types import Dim, TensorType
 from relay.op.gradients import make, reshaped, tensor_of
-from relay.op.nn.convolution import Channels, Conv2D, count_channels
+from relay.op.nn.convolution import Channels, Conv2D, Conv2DAttributes, count_channels
 from relay.op.nn.transposed import Conv2DTranspose
-from relay.op.qnn.common import (
-    QuantizedOperator,
-    along,
-    calculated,
-    cast,
-    centered,
-    check_parameters,
-    expect_quantized,
-    is_zero,
-    scalar,
-    spread,
-)
-from relay.op.qnn.dense import PRODUCT_INPUTS, combined, put_sum_dtype
+from relay.op.qnn.common import cast, is_zero, scalar, spread
+from relay.op.qnn.product import PRODUCT_INPUTS, QuantizedProduct, four_terms
 from relay.op.shapes import put
 
 _SHAPED: Final = ("strides", "padding", "dilation", "kernel_size", "output_padding")
@@ -40,7 +29,7 @@ def _put_shaped(declaration: Operator, plain: Operator) -> None:
 
 
 @operator("qnn.conv2d", inputs=PRODUCT_INPUTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=11)
-class QuantizedConv2D(QuantizedOperator):
+class QuantizedConv2D(Conv2DAttributes, QuantizedProduct):
     """`nn.conv2d` of ``data - input_zero_point`` and ``weight - kernel_zero_point``.
 
     Padding stands for the number zero: it is `input_zero_point`. Sums have `out_dtype` and the
@@ -48,56 +37,25 @@ class QuantizedConv2D(QuantizedOperator):
     of the weight may be vectors of the output channels.
     """
 
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    data_layout: str = "NCHW"
-    kernel_layout: str = "OIHW"
-    out_layout: str = ""
     out_dtype: str = "int32"
 
     def __post_init__(self) -> None:
-        put_sum_dtype(self)
+        super().__post_init__()
         _put_shaped(self, self.plain())
 
     def plain(self) -> Conv2D:
-        """The convolution of numbers."""
         return Conv2D(**attributes(self))  # type: ignore[arg-type]
 
-    def infer(
-        self,
-        data: Type,
-        weight: Type,
-        input_zero_point: Type,
-        kernel_zero_point: Type,
-        input_scale: Type,
-        kernel_scale: Type,
-    ) -> Type:
-        x = expect_quantized(self.name, "data", data)
-        w = expect_quantized(self.name, "weight", weight)
-        plain = self.plain()
-        found = plain.infer(x, w)
-        assert isinstance(found, TensorType)
-        layouts = plain.parsed_layouts()
-        outputs = layouts.out.extents(found.shape)["C"]
-        data_side = (("input_zero_point", input_zero_point), ("input_scale", input_scale))
-        check_parameters(self.name, data_side)
-        check_parameters(self.name, [("kernel_scale", kernel_scale)], outputs)
-        rows = None if layouts.kernel.is_blocked else w.shape[layouts.kernel.position("O")]
-        check_parameters(self.name, [("kernel_zero_point", kernel_zero_point)], rows)
-        return found
+    def vector_sizes(self, weight: TensorType, result: TensorType) -> tuple[Dim | None, Dim | None]:
+        layouts = self.plain().parsed_layouts()
+        rows = None if layouts.kernel.is_blocked else weight.shape[layouts.kernel.position("O")]
+        return rows, layouts.out.extents(result.shape)["C"]
+
+    def weight_axis(self) -> int:
+        return self.plain().parsed_layouts().kernel.position("O")
 
     def expand(
-        self,
-        data: Expr,
-        weight: Expr,
-        input_zero_point: Expr,
-        kernel_zero_point: Expr,
-        input_scale: Expr,
-        kernel_scale: Expr,
+        self, data: Expr, weight: Expr, data_zero: Expr, weight_zero: Expr, *scales: Expr
     ) -> Expr:
         plain = self.plain()
         layouts = plain.parsed_layouts()
@@ -105,52 +63,33 @@ class QuantizedConv2D(QuantizedOperator):
         channels = tensor_of(data).shape[layouts.data.position("C")]
         if blocked or not tensor_of(weight).is_static or not isinstance(channels, int):
             # What corrects the product would have to know the channels and the window.
-            wide = centered(weight, kernel_zero_point, layouts.kernel.position("O"), self.out_dtype)
-            moved = centered(data, input_zero_point, 0, self.out_dtype)
-            return make("nn.conv2d", moved, wide, **attributes(plain))
-        return _four_terms(plain, data, weight, channels, input_zero_point, kernel_zero_point)
-
-    def reference(
-        self,
-        data: Array,
-        weight: Array,
-        input_zero_point: Array,
-        kernel_zero_point: Array,
-        input_scale: Array,
-        kernel_scale: Array,
-    ) -> Array:
-        plain, dtype = self.plain(), np.dtype(self.out_dtype)
-        axis = plain.parsed_layouts().kernel.position("O")
-        x = data.astype(dtype) - input_zero_point.astype(dtype).reshape(())
-        w = weight.astype(dtype) - along(kernel_zero_point, axis, weight.ndim).astype(dtype)
-        return plain.reference(x, w)
+            return super().expand(data, weight, data_zero, weight_zero, *scales)
+        return _expanded(plain, data, weight, channels, data_zero, weight_zero)
 
 
-def _four_terms(
-    plain: Conv2D, data: Expr, weight: Expr, channels: int, input_zero: Expr, kernel_zero: Expr
+def _expanded(
+    plain: Conv2D, data: Expr, weight: Expr, channels: int, data_zero: Expr, weight_zero: Expr
 ) -> Expr:
     """A convolution of quantised values with `channels` and a weight of known shape."""
-    dtype = plain.out_dtype
-    layouts = plain.parsed_layouts()
-    if not is_zero(input_zero):
-        data, plain = _padded(plain, data, input_zero), with_attributes(plain, padding=(0, 0, 0, 0))
-    product = Call(plain.op, [data, weight], plain)
-    out_axis = layouts.out.position("C")
-    sizes = dict(zip(layouts.kernel.letters, tensor_of(weight).concrete_shape, strict=True))
+    if not is_zero(data_zero):
+        data, plain = _padded(plain, data, data_zero), with_attributes(plain, padding=(0, 0, 0, 0))
+    dtype, layouts = plain.out_dtype, plain.parsed_layouts()
+    axis = layouts.out.position("C")
+    sizes = _kernel_sizes(layouts.kernel, weight)
     counts = count_channels(plain.name, plain.groups, channels, sizes["O"], sizes["I"])
-    taps = counts.per_group_in * sizes["H"] * sizes["W"]
-    x_zero = cast(scalar(input_zero), dtype)
-    w_zero = spread(kernel_zero, out_axis, 4, dtype)
-    by_data = by_weight = both = None
-    if not is_zero(kernel_zero):
-        by_data = _window_sums(plain, data, weight, counts) * w_zero
-    if not is_zero(input_zero):
-        by_weight = spread(_kernel_sums(layouts.kernel, weight, counts, dtype), out_axis, 4, dtype)
-        by_weight = by_weight * x_zero
-    if by_data is not None and by_weight is not None:
-        zeros = calculated("multiply", w_zero, x_zero)
-        both = calculated("multiply", zeros, const(taps, dtype))
-    return combined(product, by_data, by_weight, both)
+    return four_terms(
+        Call(plain.op, [data, weight], plain),
+        cast(scalar(data_zero), dtype),
+        spread(weight_zero, axis, 4, dtype),
+        lambda: _window_sums(plain, data, weight, counts),
+        lambda: spread(_kernel_sums(layouts.kernel, weight, counts, dtype), axis, 4, dtype),
+        lambda: const(counts.per_group_in * sizes["H"] * sizes["W"], dtype),
+    )
+
+
+def _kernel_sizes(layout: Layout, weight: Expr) -> dict[str, int]:
+    """The sizes of the axes of a weight of known shape, by letter."""
+    return dict(zip(layout.letters, tensor_of(weight).concrete_shape, strict=True))
 
 
 def _padded(plain: Conv2D, data: Expr, zero_point: Expr) -> Expr:
@@ -169,15 +108,12 @@ def _padded(plain: Conv2D, data: Expr, zero_point: Expr) -> Expr:
 def _window_sums(plain: Conv2D, data: Expr, weight: Expr, counts: Channels) -> Expr:
     """The sum of what each output channel reads of padded `data`: a convolution with ones."""
     layouts = plain.parsed_layouts()
-    sizes = dict(zip(layouts.kernel.letters, tensor_of(weight).concrete_shape, strict=True))
-    sizes |= {"O": counts.groups, "I": counts.per_group_in}
-    ones = np.ones([sizes[c] for c in layouts.kernel.letters])
+    sizes = _kernel_sizes(layouts.kernel, weight) | {"O": counts.groups, "I": counts.per_group_in}
+    ones = np.ones([*sizes.values()])
     summing = with_attributes(plain, channels=counts.groups)
     sums: Expr = Call(summing.op, [data, const(ones, tensor_of(weight).dtype)], summing)
-    if counts.groups == 1:
-        return sums  # it broadcasts over the output channels
-    if counts.per_group_out == 1:
-        return sums
+    if counts.groups == 1 or counts.per_group_out == 1:
+        return sums  # one for all output channels, which broadcasts, or one for each
     return make("repeat", sums, repeats=counts.per_group_out, axis=layouts.out.position("C"))
 
 
@@ -196,7 +132,7 @@ def _kernel_sums(layout: Layout, weight: Expr, counts: Channels, dtype: str) -> 
 @operator(
     "qnn.conv2d_transpose", inputs=PRODUCT_INPUTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=11
 )
-class QuantizedConv2DTranspose(QuantizedOperator):
+class QuantizedConv2DTranspose(QuantizedProduct):
     """`nn.conv2d_transpose` of ``data - input_zero_point`` and ``weight - kernel_zero_point``.
 
     Sums have `out_dtype` and the scale ``input_scale * kernel_scale``. Zero points are numbers; the
@@ -216,56 +152,12 @@ class QuantizedConv2DTranspose(QuantizedOperator):
     out_dtype: str = "int32"
 
     def __post_init__(self) -> None:
-        put_sum_dtype(self)
+        super().__post_init__()
         _put_shaped(self, self.plain())
 
     def plain(self) -> Conv2DTranspose:
-        """The transposed convolution of numbers."""
         return Conv2DTranspose(**attributes(self))  # type: ignore[arg-type]
 
-    def infer(
-        self,
-        data: Type,
-        weight: Type,
-        input_zero_point: Type,
-        kernel_zero_point: Type,
-        input_scale: Type,
-        kernel_scale: Type,
-    ) -> Type:
-        x = expect_quantized(self.name, "data", data)
-        w = expect_quantized(self.name, "weight", weight)
-        found = self.plain().infer(x, w)
-        assert isinstance(found, TensorType)
-        types = (input_zero_point, kernel_zero_point, input_scale)
-        check_parameters(self.name, [*zip(self.inputs[2:5], types, strict=True)])
-        outputs = Layout(self.out_layout or self.data_layout).extents(found.shape)["C"]
-        check_parameters(self.name, [("kernel_scale", kernel_scale)], outputs)
-        return found
-
-    def expand(
-        self,
-        data: Expr,
-        weight: Expr,
-        input_zero_point: Expr,
-        kernel_zero_point: Expr,
-        input_scale: Expr,
-        kernel_scale: Expr,
-    ) -> Expr:
-        plain = self.plain()
-        x = centered(data, input_zero_point, 0, self.out_dtype)
-        w = centered(weight, kernel_zero_point, 0, self.out_dtype)
-        return Call(plain.op, [x, w], plain)
-
-    def reference(
-        self,
-        data: Array,
-        weight: Array,
-        input_zero_point: Array,
-        kernel_zero_point: Array,
-        input_scale: Array,
-        kernel_scale: Array,
-    ) -> Array:
-        dtype = np.dtype(self.out_dtype)
-        x = data.astype(dtype) - input_zero_point.astype(dtype).reshape(())
-        w = weight.astype(dtype) - kernel_zero_point.astype(dtype).reshape(())
-        return self.plain().reference(x, w)
+    def vector_sizes(self, weight: TensorType, result: TensorType) -> tuple[Dim | None, Dim | None]:
+        layout = Layout(self.out_layout or self.data_layout)
+        return None, layout.extents(result.shape)["C"]

@@ -12,8 +12,10 @@ from relay.op.qnn.common import (
     calculated,
     cast,
     centered,
+    centered_array,
     check_parameters,
     expect_quantized,
+    quantizations,
     saturated,
     saturated_array,
     scalar,
@@ -51,44 +53,22 @@ class QuantizedAvgPool2D(QuantizedOperator):
         """The pooling of numbers."""
         return AvgPool2D(**attributes(self))  # type: ignore[arg-type]
 
-    def infer(
-        self,
-        data: Type,
-        input_scale: Type,
-        input_zero_point: Type,
-        output_scale: Type,
-        output_zero_point: Type,
-    ) -> Type:
+    def infer(self, data: Type, *parameters: Type) -> Type:
         x = expect_quantized(self.name, "data", data)
-        types = (input_scale, input_zero_point, output_scale, output_zero_point)
-        check_parameters(self.name, [*zip(self.inputs[1:], types, strict=True)])
+        check_parameters(self.name, self.inputs[1:], parameters)
         return self.plain().infer(x)
 
-    def expand(
-        self,
-        data: Expr,
-        input_scale: Expr,
-        input_zero_point: Expr,
-        output_scale: Expr,
-        output_zero_point: Expr,
-    ) -> Expr:
+    def expand(self, data: Expr, *parameters: Expr) -> Expr:
+        given, wanted = quantizations(parameters)
         plain = self.plain()
-        means = Call(plain.op, [centered(data, input_zero_point, 0, "float32")], plain)
-        ratio = calculated(
-            "divide", *(cast(scalar(s), "float32") for s in (input_scale, output_scale))
-        )
+        means = Call(plain.op, [centered(data, given.zero_point, 0, "float32")], plain)
+        ratio = calculated("divide", *(cast(scalar(q.scale), "float32") for q in (given, wanted)))
         rounded = make("round", make("multiply", means, ratio))
-        return saturated(rounded, output_zero_point, 0, tensor_of(data).dtype)
+        return saturated(rounded, wanted.zero_point, 0, tensor_of(data).dtype)
 
-    def reference(
-        self,
-        data: Array,
-        input_scale: Array,
-        input_zero_point: Array,
-        output_scale: Array,
-        output_zero_point: Array,
-    ) -> Array:
-        x = data.astype("float32") - input_zero_point.astype("float32").reshape(())
-        scales = [s.astype("float32").reshape(()) for s in (input_scale, output_scale)]
-        steps = np.rint(self.plain().reference(x) * (scales[0] / scales[1]))
-        return saturated_array(steps, output_zero_point.reshape(()), data.dtype.name)
+    def reference(self, data: Array, *parameters: Array) -> Array:
+        given, wanted = quantizations(parameters)
+        means = self.plain().reference(centered_array(data, given.zero_point, 0, "float32"))
+        old, new = (q.scale.astype("float32").reshape(()) for q in (given, wanted))
+        steps = np.rint(means * (old / new))
+        return saturated_array(steps, wanted.zero_point.reshape(()), data.dtype.name)

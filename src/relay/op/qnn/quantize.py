@@ -4,23 +4,42 @@ from relay import dtypes
 from relay.ir.expr import Expr
 from relay.ir.op import Array, Gradients, Pattern, operator
 from relay.ir.types import TensorType, Type
-from relay.op.gradients import converted, make, rank_of, sum_over, tensor_of
+from relay.op.gradients import converted, make
 from relay.op.qnn.common import (
+    Quantization,
     QuantizedOperator,
     centered,
     check_parameters,
+    check_quantized_dtype,
     dequantized,
     dequantized_array,
     expect_quantized,
-    is_number,
+    quantizations,
     quantized,
     quantized_array,
-    quantized_dtype,
     size_along,
+    sum_to_parameter,
 )
 from relay.op.qnn.rescaling import configured, requantized, requantized_array
-from relay.op.shapes import expect_kind, put, put_dtype
+from relay.op.shapes import expect_kind, put_dtype
 from relay.support.errors import TypeInferenceError
+
+
+class Conversion(QuantizedOperator):
+    """Base of the operators that keep the shape of `data` and have parameters along `axis`."""
+
+    axis: int
+    out_dtype: str
+
+    def expect_data(self, data: Type) -> TensorType:
+        """The type of `data`; raises `TypeInferenceError` unless it may be converted."""
+        return expect_quantized(self.name, "data", data)
+
+    def infer(self, data: Type, *parameters: Type) -> Type:
+        x = self.expect_data(data)
+        size = size_along(self.name, self.axis, x)
+        check_parameters(self.name, self.inputs[1:], parameters, size)
+        return TensorType(x.shape, self.out_dtype)
 
 
 @operator(
@@ -29,7 +48,7 @@ from relay.support.errors import TypeInferenceError
     pattern=Pattern.ELEMWISE,
     level=11,
 )
-class Quantize(QuantizedOperator):
+class Quantize(Conversion):
     """``round(data / output_scale) + output_zero_point``, kept within `out_dtype`.
 
     Of two integers that are equally near it is the even one, as in ONNX. Scale and zero point may
@@ -40,29 +59,16 @@ class Quantize(QuantizedOperator):
     out_dtype: str = "int8"
 
     def __post_init__(self) -> None:
-        put(self, "out_dtype", quantized_dtype(self.name, "out_dtype", self.out_dtype))
+        check_quantized_dtype(self.name, "out_dtype", self.out_dtype)
 
-    def infer(self, data: Type, output_scale: Type, output_zero_point: Type) -> Type:
-        x = expect_kind(self.name, "data", data, "float")
-        given = zip(self.inputs[1:], (output_scale, output_zero_point), strict=True)
-        check_parameters(self.name, [*given], size_along(self.name, self.axis, x))
-        return TensorType(x.shape, self.out_dtype)
+    def expect_data(self, data: Type) -> TensorType:
+        return expect_kind(self.name, "data", data, "float")
 
-    def expand(self, data: Expr, output_scale: Expr, output_zero_point: Expr) -> Expr:
-        return quantized(data, output_scale, output_zero_point, self.axis, self.out_dtype)
+    def expand(self, data: Expr, *parameters: Expr) -> Expr:
+        return quantized(data, Quantization(*parameters), self.axis, self.out_dtype)
 
-    def reference(self, data: Array, output_scale: Array, output_zero_point: Array) -> Array:
-        return quantized_array(data, output_scale, output_zero_point, self.axis, self.out_dtype)
-
-
-def sum_to_parameter(grad: Expr, parameter: Expr, axis: int) -> Expr:
-    """The gradient of every element by a parameter along `axis`, summed to the parameter's own."""
-    rank = rank_of(grad)
-    kept = () if is_number(parameter) else (axis % rank,)
-    total = sum_over(grad, [k for k in range(rank) if k not in kept])
-    if tensor_of(parameter).shape == (1,):
-        total = make("reshape", total, newshape=(1,))
-    return converted(total, parameter)
+    def reference(self, data: Array, *parameters: Array) -> Array:
+        return quantized_array(data, Quantization(*parameters), self.axis, self.out_dtype)
 
 
 @operator(
@@ -71,7 +77,7 @@ def sum_to_parameter(grad: Expr, parameter: Expr, axis: int) -> Expr:
     pattern=Pattern.ELEMWISE,
     level=11,
 )
-class Dequantize(QuantizedOperator):
+class Dequantize(Conversion):
     """``input_scale * (data - input_zero_point)``, the numbers that quantised values stand for.
 
     Scale and zero point may be vectors along `axis`.
@@ -90,39 +96,27 @@ class Dequantize(QuantizedOperator):
                 f"found {self.out_dtype!r}"
             )
 
-    def infer(self, data: Type, input_scale: Type, input_zero_point: Type) -> Type:
-        x = expect_quantized(self.name, "data", data)
-        given = zip(self.inputs[1:], (input_scale, input_zero_point), strict=True)
-        check_parameters(self.name, [*given], size_along(self.name, self.axis, x))
-        return TensorType(x.shape, self.out_dtype)
+    def expand(self, data: Expr, *parameters: Expr) -> Expr:
+        return dequantized(data, Quantization(*parameters), self.axis, self.out_dtype)
 
-    def expand(self, data: Expr, input_scale: Expr, input_zero_point: Expr) -> Expr:
-        return dequantized(data, input_scale, input_zero_point, self.axis, self.out_dtype)
-
-    def reference(self, data: Array, input_scale: Array, input_zero_point: Array) -> Array:
-        return dequantized_array(data, input_scale, input_zero_point, self.axis, self.out_dtype)
+    def reference(self, data: Array, *parameters: Array) -> Array:
+        return dequantized_array(data, Quantization(*parameters), self.axis, self.out_dtype)
 
     def gradient(
-        self, grad: Expr, result: Expr, data: Expr, input_scale: Expr, input_zero_point: Expr
+        self, grad: Expr, result: Expr, data: Expr, scale: Expr, zero_point: Expr
     ) -> Gradients:
-        steps = converted(centered(data, input_zero_point, self.axis, "int64"), grad)
-        by_scale = sum_to_parameter(make("multiply", grad, steps), input_scale, self.axis)
+        steps = converted(centered(data, zero_point, self.axis, "int64"), grad)
+        by_scale = sum_to_parameter(make("multiply", grad, steps), scale, self.axis)
         return None, by_scale, None
 
 
 @operator(
     "qnn.requantize",
-    inputs=(
-        "data",
-        "input_scale",
-        "input_zero_point",
-        "output_scale",
-        "output_zero_point",
-    ),
+    inputs=("data", "input_scale", "input_zero_point", "output_scale", "output_zero_point"),
     pattern=Pattern.ELEMWISE,
     level=11,
 )
-class Requantize(QuantizedOperator):
+class Requantize(Conversion):
     """Quantised values with another scale, zero point and data type.
 
     ``round((data - input_zero_point) * input_scale / output_scale) + output_zero_point``, kept
@@ -137,53 +131,15 @@ class Requantize(QuantizedOperator):
     out_dtype: str = "int8"
 
     def __post_init__(self) -> None:
-        put(self, "out_dtype", quantized_dtype(self.name, "out_dtype", self.out_dtype))
+        check_quantized_dtype(self.name, "out_dtype", self.out_dtype)
         configured(self.rounding, self.compute_dtype)
 
-    def infer(
-        self,
-        data: Type,
-        input_scale: Type,
-        input_zero_point: Type,
-        output_scale: Type,
-        output_zero_point: Type,
-    ) -> Type:
-        x = expect_quantized(self.name, "data", data)
-        types = (input_scale, input_zero_point, output_scale, output_zero_point)
-        given = zip(self.inputs[1:], types, strict=True)
-        check_parameters(self.name, [*given], size_along(self.name, self.axis, x))
-        return TensorType(x.shape, self.out_dtype)
+    def expand(self, data: Expr, *parameters: Expr) -> Expr:
+        given, wanted = quantizations(parameters)
+        config = configured(self.rounding, self.compute_dtype)
+        return requantized(data, given, wanted, self.axis, self.out_dtype, config)
 
-    def expand(
-        self,
-        data: Expr,
-        input_scale: Expr,
-        input_zero_point: Expr,
-        output_scale: Expr,
-        output_zero_point: Expr,
-    ) -> Expr:
-        return requantized(
-            data,
-            (input_scale, output_scale),
-            (input_zero_point, output_zero_point),
-            self.axis,
-            self.out_dtype,
-            configured(self.rounding, self.compute_dtype),
-        )
-
-    def reference(
-        self,
-        data: Array,
-        input_scale: Array,
-        input_zero_point: Array,
-        output_scale: Array,
-        output_zero_point: Array,
-    ) -> Array:
-        return requantized_array(
-            data,
-            (input_scale, output_scale),
-            (input_zero_point, output_zero_point),
-            self.axis,
-            self.out_dtype,
-            configured(self.rounding, self.compute_dtype),
-        )
+    def reference(self, data: Array, *parameters: Array) -> Array:
+        given, wanted = quantizations(parameters)
+        config = configured(self.rounding, self.compute_dtype)
+        return requantized_array(data, given, wanted, self.axis, self.out_dtype, config)

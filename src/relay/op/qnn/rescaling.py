@@ -11,13 +11,15 @@ import numpy as np
 from relay import dtypes
 from relay.ir.expr import Expr, const
 from relay.ir.op import Array
-from relay.op.gradients import make, tensor_of
+from relay.op.gradients import make, rank_of, tensor_of
 from relay.op.qnn.common import (
+    Quantization,
     along,
     are_equal,
     calculated,
     cast,
     centered,
+    centered_array,
     is_number,
     is_zero,
     known,
@@ -136,17 +138,17 @@ def ratio_array(input_scale: Array, output_scale: Array, axis: int, rank: int) -
 
 def requantized_array(
     data: Array,
-    scales: tuple[Array, Array],
-    zero_points: tuple[Array, Array],
+    given: Quantization[Array],
+    wanted: Quantization[Array],
     axis: int,
     dtype: str,
     config: RequantizeConfig,
 ) -> Array:
-    """`data` of the first scale and zero point with the second ones."""
-    values = data.astype("int64") - along(zero_points[0], axis, data.ndim)
-    ratio = ratio_array(*scales, axis, data.ndim)
+    """`data` that are `given` with one scale and zero point, with those that are `wanted`."""
+    values = centered_array(data, given.zero_point, axis, "int64")
+    ratio = ratio_array(given.scale, wanted.scale, axis, data.ndim)
     found = rescaled_array(values, ratio, config)
-    return saturated_array(found, along(zero_points[1], axis, data.ndim), dtype)
+    return saturated_array(found, along(wanted.zero_point, axis, data.ndim), dtype)
 
 
 # ---------------------------------------------------------------- expressions
@@ -154,20 +156,19 @@ def requantized_array(
 
 def requantized(
     data: Expr,
-    scales: tuple[Expr, Expr],
-    zero_points: tuple[Expr, Expr],
+    given: Quantization[Expr],
+    wanted: Quantization[Expr],
     axis: int,
     dtype: str,
     config: RequantizeConfig,
 ) -> Expr:
-    """`data` of the first scale and zero point with the second ones."""
-    same = are_equal(*scales) and are_equal(*zero_points)
-    if same and tensor_of(data).dtype == dtype:
+    """`data` that are `given` with one scale and zero point, with those that are `wanted`."""
+    if tensor_of(data).dtype == dtype and all(map(are_equal, given, wanted)):
         return data
-    values = centered(data, zero_points[0], axis, config.compute_dtype)
+    values = centered(data, given.zero_point, axis, config.compute_dtype)
     bits = dtypes.bits(tensor_of(data).dtype) + 1
-    found = rescaled(values, *scales, axis, config, bits)
-    return saturated(found, zero_points[1], axis, dtype)
+    found = rescaled(values, given.scale, wanted.scale, axis, config, bits)
+    return saturated(found, wanted.zero_point, axis, dtype)
 
 
 def rescaled(
@@ -184,15 +185,18 @@ def rescaled(
     """
     if are_equal(input_scale, output_scale):
         return values
-    ratio = calculated("divide", *(_wide(s) for s in (input_scale, output_scale)))
+    ratio = calculated("divide", wide_scale(input_scale), wide_scale(output_scale))
     if config.compute_dtype != "int64":
         return _float_product(values, ratio, axis, config)
     found = known(ratio)
-    factor, shift = _fixed_point(ratio) if found is None else _constants(found)
+    if found is None:
+        factor, shift = _fixed_point(ratio)
+    else:
+        factor, shift = (const(v, "int64") for v in fixed_point(found))
     left = calculated("maximum", shift, _number(0))
     # The product with 31 bits of the factor must fit 64.
     if not is_zero(left) and (found is None or bits + _largest(left) > 32):
-        limit = spread(_limits(left), axis, len(tensor_of(values).shape), "int64")
+        limit = spread(_limits(left), axis, rank_of(values), "int64")
         bounded = make("minimum", values, limit)
         values = make("maximum", bounded, calculated("negative", limit))
     if config.rounding == "UPWARD":
@@ -205,7 +209,7 @@ def _largest(shift: Expr) -> int:
     return 0 if found is None else int(np.max(found.astype("int64")))
 
 
-def _wide(scale: Expr) -> Expr:
+def wide_scale(scale: Expr) -> Expr:
     """A scale in float64, in which the ratio of scales is computed."""
     wide = cast(scale, "float64")
     return scalar(wide) if is_number(wide) else wide
@@ -215,14 +219,9 @@ def _number(value: int) -> Expr:
     return const(value, "int64")
 
 
-def _constants(ratio: Array) -> tuple[Expr, Expr]:
-    factor, shift = fixed_point(ratio)
-    return const(factor, "int64"), const(shift, "int64")
-
-
 def _float_product(values: Expr, ratio: Expr, axis: int, config: RequantizeConfig) -> Expr:
     dtype = config.compute_dtype
-    factor = spread(ratio, axis, len(tensor_of(values).shape), dtype)
+    factor = spread(ratio, axis, rank_of(values), dtype)
     product = make("multiply", values, factor)
     half = const(0.5, dtype)
     up = make("floor", make("add", product, half))
@@ -246,14 +245,13 @@ def _upward(values: Expr, factor: Expr, shift: Expr, axis: int) -> Expr:
         *(cast(v, "int32") for v in (factor, left, right)),
         is_lshift_required=not is_zero(left),
         is_rshift_required=not is_zero(right),
-        axes=(axis % len(tensor_of(values).shape),) if tensor_of(factor).shape else (),
+        axes=(axis % rank_of(values),) if tensor_of(factor).shape else (),
     )
 
 
 def _to_nearest(values: Expr, factor: Expr, shift: Expr, axis: int) -> Expr:
     """``values * factor * 2**(shift - 31)``, halves rounded away from zero."""
-    rank = len(tensor_of(values).shape)
-    factor, shift = (spread(v, axis, rank, "int64") for v in (factor, shift))
+    factor, shift = (spread(v, axis, rank_of(values), "int64") for v in (factor, shift))
     left = calculated("maximum", shift, _number(0))
     power = calculated("subtract", _number(31), calculated("minimum", shift, _number(0)))
     half = calculated("left_shift", _number(1), calculated("subtract", power, _number(1)))

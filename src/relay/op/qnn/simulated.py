@@ -1,6 +1,8 @@
 """Quantisation in floating point, of a data type that is a value of the program."""
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,8 +12,14 @@ from relay.ir.expr import Expr, const
 from relay.ir.op import Array, Gradients, Operator, Pattern, operator
 from relay.ir.types import Type
 from relay.op.gradients import converted, make, masked, number, rank_of
-from relay.op.qnn.common import along, check_parameters, scalar, size_along, spread
-from relay.op.qnn.quantize import sum_to_parameter
+from relay.op.qnn.common import (
+    along,
+    check_parameters,
+    scalar,
+    size_along,
+    spread,
+    sum_to_parameter,
+)
 from relay.op.shapes import expect_kind
 from relay.support.errors import TypeInferenceError
 
@@ -21,30 +29,34 @@ SQNN_DTYPE_TO_CODE: Final = {"disable": 0, "int8": 1, "uint8": 2, "int32": 3}
 _RANGES: Final = {1: (-128.0, 127.0), 2: (0.0, 255.0), 3: (-(2.0**31), 2.0**31 - 1)}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Simulated(Operator):
     """Base of simulated quantisation: `data`, the code of a data type, a scale and a zero point."""
 
-    axis: int
+    axis: int = -1
 
-    def infer(self, data: Type, dtype: Type, scale: Type, zero_point: Type) -> Type:
+    def infer(self, data: Type, dtype: Type, *parameters: Type) -> Type:
         x = expect_kind(self.name, "data", data, "float")
         code = expect_kind(self.name, self.inputs[1], dtype, "integer")
         if code.shape not in ((), (1,)):
             raise TypeInferenceError(
                 f"{self.name}: {self.inputs[1]} must be one number, found {code}"
             )
-        given = zip(self.inputs[2:], (scale, zero_point), strict=True)
-        check_parameters(self.name, [*given], size_along(self.name, self.axis, x))
+        size = size_along(self.name, self.axis, x)
+        check_parameters(self.name, self.inputs[2:], parameters, size)
         return x
 
-    def _compute(
-        self,
-        tensors: Sequence[te.Tensor],
-        element: Callable[[te.Expr, te.Expr, te.Expr, te.Expr], te.Expr],
-    ) -> te.Tensor:
-        """Each element from itself, the code, its scale and its zero point."""
-        data, dtype, scale, zero_point = tensors
+    @abstractmethod
+    def element(self, x: te.Expr, code: te.Expr, step: te.Expr, zero: te.Expr) -> te.Expr:
+        """An element of the result from that of `data`, the code, its scale and zero point."""
 
+    @abstractmethod
+    def values(self, data: Array, code: int, step: Array, zero: Array) -> Array:
+        """The result in NumPy, of scales and zero points that broadcast with `data`."""
+
+    def compute(
+        self, data: te.Tensor, dtype: te.Tensor, scale: te.Tensor, zero_point: te.Tensor
+    ) -> te.Tensor:
         def parameter(tensor: te.Tensor, i: Sequence[te.Var]) -> te.Expr:
             if not tensor.ndim:
                 return te.cast(tensor(), data.dtype)
@@ -52,13 +64,20 @@ class Simulated(Operator):
             at = i[self.axis % data.ndim] % tensor.shape[0] if data.ndim else te.const(0)
             return te.cast(tensor(at), data.dtype)
 
-        def whole(*i: te.Var) -> te.Expr:
+        def simulated(*i: te.Var) -> te.Expr:
             x = data(*i)
             code = dtype(*(0,) * dtype.ndim)
-            found = element(x, code, parameter(scale, i), parameter(zero_point, i))
+            found = self.element(x, code, parameter(scale, i), parameter(zero_point, i))
             return te.select(te.equal(code, 0), x, found)
 
-        return te.compute(data.shape, whole, "simulated")
+        return te.compute(data.shape, simulated, "simulated")
+
+    def reference(self, data: Array, dtype: Array, *parameters: Array) -> Array:
+        code = int(dtype.reshape(()))
+        if code == 0:
+            return data
+        step, zero = (along(p, self.axis, data.ndim).astype(data.dtype) for p in parameters)
+        return np.asarray(self.values(data, code, step, zero), dtype=data.dtype)
 
 
 @operator(
@@ -74,31 +93,16 @@ class SimulatedQuantize(Simulated):
     ``int32``, and 0 leaves `data` as they are. Scale and zero point may be vectors along `axis`.
     """
 
-    axis: int = -1
+    def element(self, x: te.Expr, code: te.Expr, step: te.Expr, zero: te.Expr) -> te.Expr:
+        low, high = (te.as_expr(bound, x.dtype) for bound in _RANGES[3])
+        for k in (1, 2):
+            chosen = te.equal(code, k)
+            low = te.select(chosen, te.const(_RANGES[k][0], x.dtype), low)
+            high = te.select(chosen, te.const(_RANGES[k][1], x.dtype), high)
+        return te.minimum(te.maximum(te.unary("round", x / step) + zero, low), high)
 
-    def compute(
-        self, data: te.Tensor, dtype: te.Tensor, scale: te.Tensor, zero_point: te.Tensor
-    ) -> te.Tensor:
-        def element(x: te.Expr, code: te.Expr, step: te.Expr, zero: te.Expr) -> te.Expr:
-            low: te.Expr = te.const(_RANGES[3][0], x.dtype)
-            high: te.Expr = te.const(_RANGES[3][1], x.dtype)
-            for k in (1, 2):
-                chosen = te.equal(code, k)
-                low = te.select(chosen, te.const(_RANGES[k][0], x.dtype), low)
-                high = te.select(chosen, te.const(_RANGES[k][1], x.dtype), high)
-            return te.minimum(te.maximum(te.unary("round", x / step) + zero, low), high)
-
-        return self._compute((data, dtype, scale, zero_point), element)
-
-    def reference(self, data: Array, dtype: Array, scale: Array, zero_point: Array) -> Array:
-        code = int(dtype.reshape(()))
-        if code == 0:
-            return data
-        step, zero = (
-            along(v, self.axis, data.ndim).astype(data.dtype) for v in (scale, zero_point)
-        )
-        bounded = np.clip(np.rint(data / step) + zero, *_RANGES[code])
-        return np.asarray(bounded, dtype=data.dtype)
+    def values(self, data: Array, code: int, step: Array, zero: Array) -> Array:
+        return np.asarray(np.clip(np.rint(data / step) + zero, *_RANGES[code]))
 
     def gradient(
         self, grad: Expr, result: Expr, data: Expr, dtype: Expr, scale: Expr, zero_point: Expr
@@ -119,35 +123,23 @@ class SimulatedDequantize(Simulated):
     leaves `data` as they are. Scale and zero point may be vectors along `axis`.
     """
 
-    axis: int = -1
+    def element(self, x: te.Expr, code: te.Expr, step: te.Expr, zero: te.Expr) -> te.Expr:
+        return (x - zero) * step
 
-    def compute(
-        self, data: te.Tensor, dtype: te.Tensor, scale: te.Tensor, zero_point: te.Tensor
-    ) -> te.Tensor:
-        def element(x: te.Expr, _: te.Expr, step: te.Expr, zero: te.Expr) -> te.Expr:
-            return (x - zero) * step
-
-        return self._compute((data, dtype, scale, zero_point), element)
-
-    def reference(self, data: Array, dtype: Array, scale: Array, zero_point: Array) -> Array:
-        if not dtype.any():
-            return data
-        step, zero = (
-            along(v, self.axis, data.ndim).astype(data.dtype) for v in (scale, zero_point)
-        )
+    def values(self, data: Array, code: int, step: Array, zero: Array) -> Array:
         return np.asarray((data - zero) * step)
 
     def gradient(
         self, grad: Expr, result: Expr, data: Expr, dtype: Expr, scale: Expr, zero_point: Expr
     ) -> Gradients:
-        rank = rank_of(data)
-        enabled = make("not_equal", scalar(dtype), number(0, dtype))
-        steps = converted(data, grad) - converted(
-            spread(zero_point, self.axis, rank, "float64"), grad
+        step, zero = (
+            converted(spread(p, self.axis, rank_of(data), "float64"), grad)
+            for p in (scale, zero_point)
         )
-        factor = converted(spread(scale, self.axis, rank, "float64"), grad)
-        by_data = make("where", enabled, grad * factor, grad)
-        by_scale = sum_to_parameter(masked(enabled, grad * steps), scale, self.axis)
+        enabled = make("not_equal", scalar(dtype), number(0, dtype))
+        by_data = make("where", enabled, grad * step, grad)
+        by_step = masked(enabled, grad * (converted(data, grad) - zero))
+        by_scale = sum_to_parameter(by_step, scale, self.axis)
         return by_data, None, by_scale, None
 
 

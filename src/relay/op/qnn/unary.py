@@ -19,6 +19,7 @@ from relay.op.qnn.common import (
     dequantized_array,
     expect_quantized,
     known,
+    quantizations,
     quantized,
     quantized_array,
 )
@@ -30,17 +31,9 @@ _INPUTS = ("x", "scale", "zero_point", "output_scale", "output_zero_point")
 class QuantizedFunction(QuantizedOperator):
     """Base of the functions whose result has the data type of the argument, and its own scale."""
 
-    def infer(
-        self,
-        x: Type,
-        scale: Type,
-        zero_point: Type,
-        output_scale: Type,
-        output_zero_point: Type,
-    ) -> Type:
-        found = expect_quantized(self.name, self.inputs[0], x)
-        types = (scale, zero_point, output_scale, output_zero_point)
-        check_parameters(self.name, [*zip(self.inputs[1:], types, strict=True)])
+    def infer(self, x: Type, *parameters: Type) -> TensorType:
+        found = expect_quantized(self.name, "x", x)
+        check_parameters(self.name, self.inputs[1:], parameters)
         return found
 
     def plain(self) -> Operator:
@@ -59,34 +52,23 @@ class QuantizedFunction(QuantizedOperator):
         found: Array = self.plain().reference(x)
         return found
 
-    def expand(
-        self, x: Expr, scale: Expr, zero_point: Expr, output_scale: Expr, output_zero_point: Expr
-    ) -> Expr:
-        dtype = tensor_of(x).dtype
-        numbers = self.function(dequantized(x, scale, zero_point, -1, "float32"))
-        return quantized(numbers, output_scale, output_zero_point, -1, dtype)
+    def expand(self, x: Expr, *parameters: Expr) -> Expr:
+        given, wanted = quantizations(parameters)
+        numbers = self.function(dequantized(x, given, -1, "float32"))
+        return quantized(numbers, wanted, -1, tensor_of(x).dtype)
 
-    def reference(
-        self,
-        x: Array,
-        scale: Array,
-        zero_point: Array,
-        output_scale: Array,
-        output_zero_point: Array,
-    ) -> Array:
+    def reference(self, x: Array, *parameters: Array) -> Array:
+        given, wanted = quantizations(parameters)
         with np.errstate(all="ignore"):
-            numbers = self.values(dequantized_array(x, scale, zero_point, -1, "float32"))
-        return quantized_array(numbers, output_scale, output_zero_point, -1, x.dtype.name)
+            numbers = self.values(dequantized_array(x, given, -1, "float32"))
+        return quantized_array(numbers, wanted, -1, x.dtype.name)
 
 
 class QuantizedElementwise(QuantizedFunction):
     """Base of the functions of single elements."""
 
-    def expand(
-        self, x: Expr, scale: Expr, zero_point: Expr, output_scale: Expr, output_zero_point: Expr
-    ) -> Expr:
+    def expand(self, x: Expr, *parameters: Expr) -> Expr:
         dtype = tensor_of(x).dtype
-        parameters = (scale, zero_point, output_scale, output_zero_point)
         constants = [c for p in parameters if (c := known(p)) is not None]
         if dtypes.bits(dtype) > 8 or len(constants) < len(parameters):
             return super().expand(x, *parameters)
@@ -180,16 +162,8 @@ class QuantizedSoftmax(QuantizedFunction):
 
     axis: int = -1
 
-    def infer(
-        self,
-        x: Type,
-        scale: Type,
-        zero_point: Type,
-        output_scale: Type,
-        output_zero_point: Type,
-    ) -> Type:
-        found = super().infer(x, scale, zero_point, output_scale, output_zero_point)
-        assert isinstance(found, TensorType)
+    def infer(self, x: Type, *parameters: Type) -> TensorType:
+        found = super().infer(x, *parameters)
         normalize_axis(self.name, self.axis, len(found.shape))
         return found
 
