@@ -20,7 +20,7 @@ from relay import dtypes
 from relay.ir.expr import Op
 from relay.ir.layout import FollowsLayout
 from relay.ir.op import Operator, Pattern
-from relay.op.dyn import DynamicOperator
+from relay.op.dynamic import DynamicOperator
 from relay.op.tensor.join import Concatenate, Split
 from relay.op.tensor.reduce import SimpleReduction
 from relay.op.tensor.slicing import StridedSlice

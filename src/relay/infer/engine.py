@@ -8,7 +8,13 @@ every node is visited once, and again only when something new is known about it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from relay.infer.explain import callee_name, mismatch_hints, operator_diagnostic
+from relay.infer.explain import (
+    argument_diagnostic,
+    callee_name,
+    operator_diagnostic,
+    uncovered_diagnostic,
+    unknown_diagnostic,
+)
 from relay.infer.report import Finding
 from relay.infer.solver import Solver
 from relay.infer.unify import Unifier
@@ -46,7 +52,7 @@ from relay.ir.types import (
     is_complete,
     join,
 )
-from relay.ir.visit import annotations, post_order, post_order_all
+from relay.ir.visit import annotations, callees_first, post_order_all
 from relay.support.diagnostics import Diagnostic, did_you_mean
 from relay.support.errors import RelayError, TypeInferenceError
 
@@ -77,7 +83,7 @@ class Inference:
         self._check_kinds(list(self.functions.values()))
         for variable, function in self.functions.items():
             self._global_types[variable.name_hint] = self._signature(function)
-        for variable in _callees_first(self.functions):
+        for variable in callees_first(self.functions):
             function = self.functions[variable]
             self.infer(function)
             self._same(
@@ -189,13 +195,7 @@ class Inference:
             open_ = relation.with_args([self.unifier.full(t) for t in relation.args])
             self._report(call, f"{callee_name(call.op)} demands {open_}, which cannot be told")
         for node in variables or unknown[:1]:
-            if isinstance(node, Var):
-                message = f"the type of %{node.name_hint} cannot be inferred"
-                hint = f"annotate it, like `%{node.name_hint}: Tensor[(1, 3), float32]`"
-            else:
-                message = "the type of this expression cannot be inferred"
-                hint = "annotate the variables or the result of the function"
-            self.findings.append((node, Diagnostic(message, node.span, hints=(hint,))))
+            self.findings.append((node, unknown_diagnostic(node)))
 
     # ------------------------------------------------------------------ errors
 
@@ -415,18 +415,8 @@ class Inference:
             self._report(node, error.message)
             return
         if missing:
-            shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
             found = self.unifier.full(self.types[node.data])
-            diagnostic = Diagnostic(
-                f"the match does not cover {shown}",
-                node.span,
-                because=f"match needs a clause for every value of type {found}",
-                hints=(
-                    f"add `{missing[0]} => {{ ... }},`",
-                    "write `match?` if these values cannot occur",
-                ),
-            )
-            self.findings.append((node, diagnostic))
+            self.findings.append((node, uncovered_diagnostic(node, missing, found)))
 
     # ------------------------------------------------------------------ calls
 
@@ -500,29 +490,5 @@ class Inference:
         for i, (found, expected) in enumerate(zip(arguments, callee.arg_types, strict=True)):
             if not self.unifier.unify(expected, found):
                 wanted_type, got = self.unifier.full(expected), self.unifier.full(found)
-                diagnostic = Diagnostic(
-                    f"argument {i}: expected {wanted_type}, found {got}",
-                    node.span,
-                    because=because(),
-                    hints=mismatch_hints(node.args[i], wanted_type, got),
-                )
+                diagnostic = argument_diagnostic(node, i, wanted_type, got, because())
                 self.findings.append((node, diagnostic))
-
-
-def _callees_first(functions: Mapping[GlobalVar, Function]) -> list[GlobalVar]:
-    """The functions so that each comes after those that it calls, as far as there are no cycles."""
-    own = {variable.name_hint: variable for variable in functions}
-    order: list[GlobalVar] = []
-    seen: set[str] = set()
-    stack = [(variable, False) for variable in reversed(list(functions))]
-    while stack:
-        variable, ready = stack.pop()
-        if ready:
-            order.append(variable)
-        elif variable.name_hint not in seen:
-            seen.add(variable.name_hint)
-            stack.append((variable, True))
-            used = (n for n in post_order(functions[variable]) if isinstance(n, GlobalVar))
-            called = [own[g.name_hint] for g in used if g.name_hint in own]
-            stack.extend((callee, False) for callee in reversed(called))
-    return order

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from relay.ir.adt import Constructor
 from relay.ir.expr import Call, Constant, Expr, GlobalVar, Var
+from relay.ir.match import Match
 from relay.ir.op import Operator
 from relay.ir.printer import literal_text
 from relay.ir.types import TensorType, Type
@@ -32,7 +33,44 @@ def _argument_text(expr: Expr) -> str:
     return ""
 
 
-def mismatch_hints(argument: Expr, wanted: Type, found: Type) -> tuple[str, ...]:
+def unknown_diagnostic(node: Expr) -> Diagnostic:
+    """The type of `node` cannot be inferred."""
+    if isinstance(node, Var):
+        message = f"the type of %{node.name_hint} cannot be inferred"
+        hint = f"annotate it, like `%{node.name_hint}: Tensor[(1, 3), float32]`"
+    else:
+        message = "the type of this expression cannot be inferred"
+        hint = "annotate the variables or the result of the function"
+    return Diagnostic(message, node.span, hints=(hint,))
+
+
+def uncovered_diagnostic(match: Match, missing: Sequence[str], found: Type) -> Diagnostic:
+    """The clauses of `match`, of a value of type `found`, leave out the patterns `missing`."""
+    shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    return Diagnostic(
+        f"the match does not cover {shown}",
+        match.span,
+        because=f"match needs a clause for every value of type {found}",
+        hints=(
+            f"add `{missing[0]} => {{ ... }},`",
+            "write `match?` if these values cannot occur",
+        ),
+    )
+
+
+def argument_diagnostic(
+    call: Call, index: int, wanted: Type, found: Type, because: str
+) -> Diagnostic:
+    """Argument `index` of `call` has the type `found` instead of `wanted`."""
+    return Diagnostic(
+        f"argument {index}: expected {wanted}, found {found}",
+        call.span,
+        because=because,
+        hints=_mismatch_hints(call.args[index], wanted, found),
+    )
+
+
+def _mismatch_hints(argument: Expr, wanted: Type, found: Type) -> tuple[str, ...]:
     """What to try where `argument` has the type `found` instead of `wanted`."""
     if not isinstance(wanted, TensorType) or not isinstance(found, TensorType):
         return ()

@@ -17,7 +17,6 @@ from relay import dtypes
 from relay.ir.html import highlighted
 from relay.ir.types import (
     FuncType,
-    IncompleteType,
     TensorType,
     TupleType,
     Type,
@@ -99,7 +98,7 @@ class Expr:
         return Call(self, args)
 
     def __neg__(self) -> "Expr":
-        return Call(_operator("negative"), (self,))
+        return Call(Op.get("negative"), (self,))
 
     def __add__(self, other: "ExprLike") -> "Expr":
         return _binary("add", self, other)
@@ -139,19 +138,15 @@ class Expr:
 
     def astype(self, dtype: str) -> "Expr":
         """Cast every element to `dtype` (the operator ``cast``)."""
-        declaration = _operator("cast").declaration
-        return Call(_operator("cast"), (self,), declaration(dtype=dtype))
+        cast = Op.get("cast")
+        return Call(cast, (self,), cast.declaration(dtype=dtype))
 
 
 ExprLike: TypeAlias = Expr | Scalar | npt.NDArray[np.generic]
 
 
-def _operator(name: str) -> "Op":
-    return Op.get(name)
-
-
 def _binary(name: str, lhs: ExprLike, rhs: ExprLike) -> Expr:
-    return Call(_operator(name), (as_expr(lhs, like=rhs), as_expr(rhs, like=lhs)))
+    return Call(Op.get(name), (as_expr(lhs, like=rhs), as_expr(rhs, like=lhs)))
 
 
 def as_expr(value: ExprLike, like: ExprLike | None = None) -> Expr:
@@ -614,7 +609,6 @@ __all__ = [
     "Function",
     "GlobalVar",
     "If",
-    "IncompleteType",
     "Let",
     "Op",
     "OperatorBase",

@@ -32,12 +32,11 @@ from relay.ir.expr import (
     Var,
 )
 from relay.ir.literals import SPECIAL, scalar_literal
+from relay.ir.local_names import LocalNames
 from relay.ir.match import Clause, Match
 from relay.ir.module import IRModule
 from relay.ir.parts_parser import MetaTable, PartsParser
-from relay.ir.patterns import (
-    pattern_vars,
-)
+from relay.ir.patterns import pattern_vars
 from relay.ir.printer import VERSION
 from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.ir.steps import run
@@ -104,10 +103,7 @@ class _Parser(PartsParser):
     ) -> None:
         super().__init__(source, init_meta_table)
         self.initial = IRModule() if init_module is None else init_module
-        self.locals: dict[str, Expr] = {}
-        self.shadowed: list[tuple[str, Expr | None]] = []
-        #: Names that were bound somewhere, and are not any more.
-        self.forgotten: set[str] = set()
+        self.names = LocalNames()
         self.globals: dict[str, tuple[GlobalVar, Token]] = {}
         for variable in self.initial.functions:
             self.globals[variable.name_hint] = (variable, self.tokens[-1])
@@ -174,30 +170,11 @@ class _Parser(PartsParser):
 
     # ------------------------------------------------------------------ names
 
-    def _bind(self, name: str, value: Expr) -> None:
-        self.shadowed.append((name, self.locals.get(name)))
-        self.locals[name] = value
-
-    def _unbind(self, mark: int) -> None:
-        """Forget what was bound since there were `mark` bindings."""
-        while len(self.shadowed) > mark:
-            name, old = self.shadowed.pop()
-            if old is None:
-                del self.locals[name]
-                self.forgotten.add(name)
-            else:
-                self.locals[name] = old
-
     def _lookup(self, token: Token) -> Expr:
-        found = self.locals.get(token.text)
+        found = self.names.get(token.text)
         if found is None:
-            names = [name[1:] for name in self.locals]
-            hints = did_you_mean(token.text[1:], names, "%")
-            if token.text in self.forgotten:
-                hints = (
-                    f"use {token.text} only inside of the function, let or clause that binds it",
-                )
-            self.error(token, f"the variable {token.text} is not defined here", *hints)
+            message = f"the variable {token.text} is not defined here"
+            self.error(token, message, *self.names.hints(token.text))
         return found
 
     def _global(self, token: Token) -> GlobalVar:
@@ -210,7 +187,7 @@ class _Parser(PartsParser):
 
     def _block(self) -> Step:
         """Bindings and the expression after them, up to what can belong to neither."""
-        mark = len(self.shadowed)
+        mark = self.names.mark
         bindings: list[tuple[Var, Expr, Token]] = []
         while True:
             start = self.token
@@ -221,20 +198,20 @@ class _Parser(PartsParser):
                 # Only a function may refer to the variable that it is the value of.
                 recursive = self.at("fn")
                 if recursive:
-                    self._bind(name.text, variable)
+                    self.names.bind(name.text, variable)
                 value = yield self._expression()
                 if not recursive:
-                    self._bind(name.text, variable)
+                    self.names.bind(name.text, variable)
                 self.expect(";", "after the value of a let")
                 bindings.append((variable, value, start))
             elif self._at_graph_binding():
                 self.index += 2
                 value = yield self._expression()
                 self.expect(";", f"after the value of {start.text}")
-                self._bind(start.text, value)
+                self.names.bind(start.text, value)
             elif self.take("free_var"):
                 name = self.expect_kind("local", "a variable like `%x` after `free_var`")
-                self._bind(name.text, self._variable(name))
+                self.names.bind(name.text, self._variable(name))
                 if not self.take(";") and self.version == VERSION:
                     self.unexpected("`;` after the declaration")
             else:
@@ -245,7 +222,7 @@ class _Parser(PartsParser):
         result = value
         for variable, bound, start in reversed(bindings):
             result = Let(variable, bound, result, self.span_of(start))
-        self._unbind(mark)
+        self.names.unbind(mark)
         return result
 
     def _at_graph_binding(self) -> bool:
@@ -478,19 +455,19 @@ class _Parser(PartsParser):
         self.expect("{", "before the clauses of a match")
         clauses: list[Clause] = []
         while not self.at("}"):
-            mark, first = len(self.shadowed), self.token
+            mark, first = self.names.mark, self.token
             pattern = self._pattern()
             bound = pattern_vars(pattern)
             for i, variable in enumerate(bound):
                 if any(variable.name_hint == v.name_hint for v in bound[:i]):
                     self.error(first, f"the pattern binds %{variable.name_hint} twice")
-                self._bind(f"%{variable.name_hint}", variable)
+                self.names.bind(f"%{variable.name_hint}", variable)
             self.expect("=>", "after the pattern")
             if self.at("{") or self.version == VERSION:
                 value = yield self._braced("the value of a clause")
             else:
                 value = yield self._expression()
-            self._unbind(mark)
+            self.names.unbind(mark)
             clauses.append(Clause(pattern, value))
             if not self.take(","):
                 break
@@ -499,7 +476,7 @@ class _Parser(PartsParser):
 
     def _function_rest(self, start: Token) -> Step:
         """What follows ``fn`` or ``def @name``."""
-        mark, outer = len(self.shadowed), dict(self.type_vars)
+        mark, outer = self.names.mark, dict(self.type_vars)
         type_params = self.type_parameters()
         opened = self.expect("(", "before the parameters")
         params: list[Var] = []
@@ -512,13 +489,13 @@ class _Parser(PartsParser):
                 if any(p.name_hint == name.text[1:] for p in params):
                     self.error(name, f"the function has two parameters {name.text}")
                 params.append(self._variable(name))
-                self._bind(name.text, params[-1])
+                self.names.bind(name.text, params[-1])
             if not self.take(","):
                 break
         self._close(opened, "the parameters")
         result = self.type() if self.take("->") else None
         body = yield self._braced("the body of a function")
-        self._unbind(mark)
+        self.names.unbind(mark)
         self.type_vars = outer
         attrs = {name: value for name, (_, value) in attributes.items()}
         return Function(params, body, result, type_params, attrs, self.span_of(start))

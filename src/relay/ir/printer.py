@@ -34,9 +34,9 @@ from relay.ir.match import Match
 from relay.ir.metadata import dump
 from relay.ir.op import Operator, changed_attributes
 from relay.ir.patterns import pattern_text
+from relay.ir.placement import Block, Edge, Piece, Placement
 from relay.ir.reference import RefCreate, RefRead, RefWrite
 from relay.ir.types import Any, GlobalTypeVar, Type, TypeVar, substitute_types
-from relay.ir.visit import post_order
 from relay.support.source import Source, Span
 
 VERSION: Final = "0.0.5"
@@ -53,8 +53,6 @@ The comments on nested values would be longer than their program by far: each ho
 Annotate: TypeAlias = Callable[[Expr], str]
 Functions: TypeAlias = Mapping[GlobalVar, Function]
 Types: TypeAlias = Mapping[GlobalTypeVar, TypeData]
-_Piece: TypeAlias = "str | Expr | _Block"
-"""Text without line ends; an expression marks where its own text begins."""
 
 _LITERAL_SUFFIX: Final = {
     "int16": "i16",
@@ -161,84 +159,6 @@ def literal_text(constant: Constant) -> str | None:
     return _float_text(str(scalar)) + suffix
 
 
-class _Edge(Enum):
-    """How a parent holds a child, which decides whether the child may be printed in place."""
-
-    TAIL = "the end of a block"
-    VALUE = "the value of a let"
-    ARGUMENT = "anything else"
-
-
-class _Block:
-    """The lines between braces (or of a whole program)."""
-
-    __slots__ = ("depth", "lines", "parent")
-
-    def __init__(self, parent: "_Block | None") -> None:
-        self.parent = parent
-        self.depth: int = 0 if parent is None else parent.depth + 1
-        self.lines: list[Sequence[_Piece]] = []
-
-
-def _common(a: _Block, b: _Block) -> _Block:
-    """The innermost block that encloses both."""
-    while a is not b:
-        if a.depth < b.depth:
-            a, b = b, a
-        assert a.parent is not None
-        a = a.parent
-    return a
-
-
-class _Layout:
-    """Where every node of one program stands: its block, and whether it is printed in place."""
-
-    def __init__(self, root: Expr, top: _Block) -> None:
-        self.home: dict[Expr, _Block] = {root: top}
-        self.edges: dict[Expr, _Edge] = {root: _Edge.TAIL}
-        self.inner: dict[Expr, tuple[_Block, ...]] = {}
-        # Reversed post-order: every user of a node comes before the node.
-        for node in reversed(post_order(root)):
-            if node in self.home:
-                self._place_children(node)
-
-    def in_place(self, node: Expr) -> bool:
-        return self.edges[node] is not _Edge.ARGUMENT
-
-    def _place_children(self, node: Expr) -> None:
-        home = self.home[node]
-        match node:
-            case Function(body=body):
-                block = _Block(home)
-                self.inner[node] = (block,)
-                self._place(body, block, _Edge.TAIL)
-            case If(cond=cond, true_branch=true_branch, false_branch=false_branch):
-                self._place(cond, home, _Edge.ARGUMENT)
-                self.inner[node] = blocks = (_Block(home), _Block(home))
-                self._place(true_branch, blocks[0], _Edge.TAIL)
-                self._place(false_branch, blocks[1], _Edge.TAIL)
-            case Match(data=data, clauses=clauses):
-                self._place(data, home, _Edge.ARGUMENT)
-                self.inner[node] = tuple(_Block(home) for _ in clauses)
-                for clause, block in zip(clauses, self.inner[node], strict=True):
-                    self._place(clause.rhs, block, _Edge.TAIL)
-            case Let(value=value, body=body):
-                block = home if self.edges[node] is _Edge.TAIL else _Block(home)
-                self.inner[node] = (block,)
-                self._place(value, block, _Edge.VALUE)
-                self._place(body, block, _Edge.TAIL)
-            case _:
-                for child in node.children():
-                    self._place(child, home, _Edge.ARGUMENT)
-
-    def _place(self, node: Expr, block: _Block, edge: _Edge) -> None:
-        if node in self.home:
-            self.home[node] = _common(self.home[node], block)
-            self.edges[node] = _Edge.ARGUMENT
-        else:
-            self.home[node], self.edges[node] = block, edge
-
-
 class _Stage(Enum):
     ENTER = "visit the children, then compose"
     BIND = "the value of a let is done, its body is next"
@@ -256,19 +176,19 @@ class _Printer:
     _next_suffix: dict[str, int] = field(default_factory=dict)
     _commented: set[Expr] = field(default_factory=set)
     _names: dict[Expr, str] = field(default_factory=dict)
-    _inlined: dict[Expr, Sequence[_Piece]] = field(default_factory=dict)
+    _inlined: dict[Expr, Sequence[Piece]] = field(default_factory=dict)
     _type_names: dict[TypeVar, str] = field(default_factory=dict)
     _types: frozenset[str] = frozenset()
     _temporaries: int = 0
 
     def expr(self, expr: Expr) -> str:
-        top = _Block(None)
+        top = Block(None)
         self._program(expr, top)
         top.lines.append(self._take(expr))
         return self._flatten(top).strip("\n")
 
     def module(self, functions: Functions, types: Types) -> str:
-        top = _Block(None)
+        top = Block(None)
         self._types = frozenset(t.name_hint for t in types)
         for type_var in sorted(types, key=lambda g: g.name_hint):
             if top.lines:
@@ -280,20 +200,20 @@ class _Printer:
             top.lines.append(self._definition(variable, functions[variable]))
         return self._flatten(top).strip("\n")
 
-    def _definition(self, variable: GlobalVar, function: Function) -> Sequence[_Piece]:
+    def _definition(self, variable: GlobalVar, function: Function) -> Sequence[Piece]:
         self._names.clear()
         self._type_names.clear()
         self._name_types(function.type_params)
         head = f"def {self._name(variable)}"
         params = self._parameters(function)
-        body = _Block(_Block(None))
+        body = Block(Block(None))
         self._program(function.body, body)
         body.lines.append(self._take(function.body))
         return [function, head, *params, "{", body, "}"]
 
-    def _program(self, root: Expr, top: _Block) -> None:
+    def _program(self, root: Expr, top: Block) -> None:
         """Print everything below `root` into the blocks, children first."""
-        layout = _Layout(root, top)
+        placement = Placement(root, top)
         stack = [(root, _Stage.ENTER)]
         while stack:
             node, stage = stack.pop()
@@ -304,18 +224,18 @@ class _Printer:
                 assert isinstance(node, Let)
                 declared = self._declaration(node.variable)
                 value = self._take(node.value)
-                layout.inner[node][0].lines.append([node, "let ", *declared, " = ", *value, ";"])
+                placement.inner[node][0].lines.append([node, "let ", *declared, " = ", *value, ";"])
             else:
-                pieces = self._compose(node, layout)
-                if layout.in_place(node):
+                pieces = self._compose(node, placement)
+                if placement.in_place(node):
                     self._inlined[node] = pieces
                 else:
                     name = f"%{self._temporaries}"
                     self._temporaries += 1
-                    layout.home[node].lines.append([f"{name} = ", *pieces, ";"])
+                    placement.home[node].lines.append([f"{name} = ", *pieces, ";"])
                     self._names[node] = name
 
-    def _enter(self, node: Expr, top: _Block, stack: list[tuple[Expr, _Stage]]) -> None:
+    def _enter(self, node: Expr, top: Block, stack: list[tuple[Expr, _Stage]]) -> None:
         match node:
             case Var():
                 self._names[node] = self._unique(node)
@@ -350,7 +270,7 @@ class _Printer:
         stack.append((node, _Stage.COMPOSE))
         stack.extend(reversed(children))
 
-    def _compose(self, node: Expr, layout: _Layout) -> Sequence[_Piece]:
+    def _compose(self, node: Expr, placement: Placement) -> Sequence[Piece]:
         match node:
             case Call():
                 return [node, self._call(node), self._comment(node)]
@@ -362,18 +282,18 @@ class _Printer:
                 text = f"{self._atom(node.tuple_value)}.{node.index}"
                 return [node, text, self._comment(node)]
             case Function():
-                (body,) = layout.inner[node]
+                (body,) = placement.inner[node]
                 body.lines.append(self._take(node.body))
                 head = self._parameters(node)
                 return [node, "fn ", *head, "{", body, "}", self._comment(node)]
             case If():
-                blocks = layout.inner[node]
+                blocks = placement.inner[node]
                 blocks[0].lines.append(self._take(node.true_branch))
                 blocks[1].lines.append(self._take(node.false_branch))
                 condition = f"if ({self._atom(node.cond)}) "
                 return [node, condition, "{", blocks[0], "} else {", blocks[1], "}"]
             case Match():
-                return [node, *self._match(node, layout)]
+                return [node, *self._match(node, placement)]
             case RefCreate(value=value):
                 return [node, f"ref({self._atom(value)})", self._comment(node)]
             case RefRead(ref=ref):
@@ -382,17 +302,17 @@ class _Printer:
                 text = f"ref_write({self._atom(ref)}, {self._atom(value)})"
                 return [node, text, self._comment(node)]
             case Let():
-                body = layout.inner[node][0]
-                if layout.edges[node] is _Edge.TAIL:
+                body = placement.inner[node][0]
+                if placement.edges[node] is Edge.TAIL:
                     return self._take(node.body)
                 body.lines.append(self._take(node.body))
                 return ["(", body, ")"]
             case _:
                 return [node, f"<{type(node).__name__}>"]
 
-    def _match(self, match: Match, layout: _Layout) -> list[_Piece]:
-        cases = _Block(None)
-        for clause, block in zip(match.clauses, layout.inner[match], strict=True):
+    def _match(self, match: Match, placement: Placement) -> list[Piece]:
+        cases = Block(None)
+        for clause, block in zip(match.clauses, placement.inner[match], strict=True):
             block.lines.append(self._take(clause.rhs))
             pattern = pattern_text(clause.lhs, self._annotated)
             cases.lines.append([f"{pattern} => {{", block, "},"])
@@ -409,10 +329,10 @@ class _Printer:
         callee = call.op.name if isinstance(call.op, Op) else self._names[call.op]
         return f"{callee}({', '.join(parts)})"
 
-    def _parameters(self, function: Function) -> list[_Piece]:
+    def _parameters(self, function: Function) -> list[Piece]:
         """``[A](%x: T, Primitive=1) -> R``, with a space at the end."""
         type_params = ", ".join(self._type(t) for t in function.type_params)
-        pieces: list[_Piece] = [f"[{type_params}](" if type_params else "("]
+        pieces: list[Piece] = [f"[{type_params}](" if type_params else "("]
         separator = ""
         for parameter in function.params:
             if parameter not in self._names:
@@ -426,7 +346,7 @@ class _Printer:
         pieces.append(f") {result}")
         return pieces
 
-    def _declaration(self, variable: Var) -> list[_Piece]:
+    def _declaration(self, variable: Var) -> list[Piece]:
         return [variable, self._annotated(variable), self._comment(variable)]
 
     def _annotated(self, variable: Var) -> str:
@@ -449,7 +369,7 @@ class _Printer:
         renamed = {t: TypeVar(n) for t, n in self._type_names.items() if t.name_hint != n}
         return substitute_types(type_, renamed).text(limit)
 
-    def _take(self, node: Expr) -> Sequence[_Piece]:
+    def _take(self, node: Expr) -> Sequence[Piece]:
         """The text of `node` where it may stand in place."""
         found = self._inlined.pop(node, None)
         return [self._atom(node)] if found is None else found
@@ -499,12 +419,12 @@ class _Printer:
             text = "" if node._type is None else f"ty={self._type(node._type, LONGEST_COMMENT)}"
         return f" /* {text.replace('*/', '* /')} */" if text else ""
 
-    def _flatten(self, top: _Block) -> str:
+    def _flatten(self, top: Block) -> str:
         """The text of `top`, recording where expressions begin."""
         out: list[str] = []
         line, column = 1, 1
         waiting: list[Expr] = []
-        stack: list[tuple[_Piece, int]] = [(top, -1)]
+        stack: list[tuple[Piece, int]] = [(top, -1)]
         while stack:
             piece, level = stack.pop()
             if isinstance(piece, str):
@@ -516,9 +436,9 @@ class _Printer:
                 out.append(piece)
                 line += ends
                 column = column + len(piece) if not ends else len(piece) - piece.rindex("\n")
-            elif isinstance(piece, _Block):
+            elif isinstance(piece, Block):
                 margin = "\n" + "  " * (level + 1)
-                items: list[tuple[_Piece, int]] = []
+                items: list[tuple[Piece, int]] = []
                 for pieces in piece.lines:
                     items.append((margin if pieces else "\n", level))
                     items.extend((p, level + 1) for p in pieces)

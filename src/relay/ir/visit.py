@@ -5,7 +5,7 @@ Expressions form a directed acyclic graph: a node that is used twice is still vi
 
 from collections.abc import Callable, Iterable, Mapping
 
-from relay.ir.expr import Call, Expr, Function, Let, Var
+from relay.ir.expr import Call, Expr, Function, GlobalVar, Let, Var
 from relay.ir.match import Match
 from relay.ir.types import FuncType, Type, TypeVar
 
@@ -167,3 +167,22 @@ def use_counts(expr: Expr, enter_primitive: bool = True) -> dict[Expr, int]:
                 counts[child] += 1
     counts[expr] += 1
     return counts
+
+
+def callees_first(functions: Mapping[GlobalVar, Function]) -> list[GlobalVar]:
+    """The functions so that each comes after those that it calls, as far as there are no cycles."""
+    own = {variable.name_hint: variable for variable in functions}
+    order: list[GlobalVar] = []
+    seen: set[str] = set()
+    stack = [(variable, False) for variable in reversed(list(functions))]
+    while stack:
+        variable, ready = stack.pop()
+        if ready:
+            order.append(variable)
+        elif variable.name_hint not in seen:
+            seen.add(variable.name_hint)
+            stack.append((variable, True))
+            used = (n for n in post_order(functions[variable]) if isinstance(n, GlobalVar))
+            called = [own[g.name_hint] for g in used if g.name_hint in own]
+            stack.extend((callee, False) for callee in reversed(called))
+    return order

@@ -2,13 +2,14 @@
 
 from relay.ir.expr import Expr
 from relay.op import dyn as _dyn
+from relay.op.dynamic import function_or_late
 from relay.op.functions import TupleWrapper, function
 from relay.op.tensor import sort as _sort
 
 sort = function(_sort.Sort)
 argsort = function(_sort.ArgSort)
 searchsorted = function(_sort.SearchSorted)
-_topk = _dyn.function_or_late(_sort.TopK, _dyn.DynTopK)
+_topk = function_or_late(_sort.TopK, _dyn.DynTopK)
 
 
 def topk(

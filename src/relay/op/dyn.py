@@ -1,22 +1,26 @@
 """Operators some of whose attributes are known only at run time (Relay's ``dyn.*``).
 
-Each stands for an ordinary operator: `DynamicOperator.static` makes that operator's declaration
-from the values of the inputs named in `late`. That is their meaning in the interpreter, and how
-`relay.transform.DynamicToStatic` replaces them where the values are constants.
+Each stands for an ordinary operator, which `relay.transform.DynamicToStatic` puts in its place
+where the values are constants; see `relay.op.dynamic`.
 """
 
-import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
-import numpy as np
-
-from relay import dtypes
 from relay.ir import types
-from relay.ir.expr import Call, Constant, Expr, const
+from relay.ir.expr import Expr
 from relay.ir.op import Array, Gradients, Operator, Pattern, expect_tensor, operator
 from relay.ir.types import Dim, TensorType, TupleType, Type
-from relay.op.functions import as_argument, function, signature
+from relay.op.dynamic import (
+    UNKNOWN,
+    DynamicOperator,
+    expect_number,
+    integers,
+    known_sizes,
+    unknown_sizes,
+    vector_length,
+)
+from relay.op.functions import function
 from relay.op.gradients import reshaped_like
 from relay.op.nn.layout import Upsampling
 from relay.op.nn.padding import Pad
@@ -28,7 +32,6 @@ from relay.op.shapes import (
     put_dtype,
     put_ints,
 )
-from relay.op.tensor.elementwise import OnesLike
 from relay.op.tensor.index import OneHot
 from relay.op.tensor.init import Full, Ones, Zeros
 from relay.op.tensor.reshape import ExpandDims, Reshape, Squeeze
@@ -36,95 +39,6 @@ from relay.op.tensor.slicing import StridedSlice
 from relay.op.tensor.sort import TopK
 from relay.op.tensor.transform import BroadcastTo, Tile
 from relay.support.errors import TypeInferenceError
-
-#: Why these operators are not compiled.
-UNKNOWN = "its attributes are known only at run time; make them constants and run DynamicToStatic"
-
-
-class DynamicOperator(Operator):
-    """Base of the operators that take the inputs `late` for attributes of another operator."""
-
-    late: ClassVar[tuple[str, ...]]
-    missing: ClassVar[dict[str, str]] = {
-        "compute": UNKNOWN,
-        "gradient": "differentiate the program after DynamicToStatic",
-    }
-
-    def static(self, values: Mapping[str, Array]) -> Operator:
-        """The ordinary operator for the given `values` of the inputs `late`."""
-        raise TypeInferenceError(f"the operator {self.name} stands for no other")
-
-    def late_arguments(self, arguments: Sequence[Expr]) -> list[Expr]:
-        """Those of `arguments` whose values decide."""
-        named = dict(zip(self.inputs, arguments, strict=True))
-        return [named[name] for name in self.late]
-
-    def decided(self, arguments: Sequence[Expr]) -> Expr:
-        """What this stands for, on `arguments`; a call of it where they do not decide that yet."""
-        named = dict(zip(self.inputs, arguments, strict=True))
-        late = {name: named.pop(name) for name in self.late}
-        values = {n: v.data.values() for n, v in late.items() if isinstance(v, Constant)}
-        if len(values) != len(late):
-            return Call(self.op, arguments, self)
-        static = self.static(values)
-        return Call(static.op, tuple(named.values()), static)
-
-    def split_inputs(self, values: Sequence[Array]) -> tuple[dict[str, Array], list[Array]]:
-        """The inputs that become attributes, by name, and the others."""
-        named = dict(zip(self.inputs, values, strict=True))
-        late = {name: named.pop(name) for name in self.late}
-        return late, list(named.values())
-
-    def reference(self, *arrays: Array) -> Array | tuple[Array, ...]:
-        late, data = self.split_inputs(arrays)
-        static = self.static(late)
-        # It refuses, in words, attributes that do not fit the data.
-        static.call_type([TensorType(a.shape, dtypes.from_numpy(a.dtype)) for a in data])
-        result: Array | tuple[Array, ...] = static.reference(*data)
-        return result
-
-
-def _count(name: str, argument: str, type_: Type) -> int:
-    """The length of a vector of integers, which has to be known: it is the rank of something."""
-    vector = expect_kind(name, argument, type_, "integer")
-    if len(vector.shape) != 1 or not isinstance(vector.shape[0], int):
-        raise TypeInferenceError(
-            f"{name}: {argument} must be a vector of integers of known length, found {vector}"
-        )
-    return vector.shape[0]
-
-
-def _scalar(name: str, argument: str, type_: Type, kind: str) -> TensorType:
-    """`type_` as that of one number: a scalar, or a vector of one element."""
-    found = expect_kind(name, argument, type_, kind)
-    if found.shape not in ((), (1,)):
-        raise TypeInferenceError(f"{name}: {argument} must be one number, found {found}")
-    return found
-
-
-def _ints(values: Array) -> tuple[int, ...]:
-    return tuple(int(v) for v in values.reshape(-1))
-
-
-def _unknown(rank: int) -> list[Dim]:
-    return [types.Any() for _ in range(rank)]
-
-
-def known_sizes(name: str, known: Sequence[str], rank: int) -> list[Dim]:
-    """What `known` says of the sizes of a result: a number, a name, or ``?`` for each."""
-    if known and len(known) != rank:
-        raise TypeInferenceError(
-            f"{name}: known must say something of each of {rank} sizes, found {list(known)}"
-        )
-    found: list[Dim] = [
-        int(size)
-        if size.isdecimal()
-        else types.SizeVar(size)
-        if size.isidentifier()
-        else types.Any()
-        for size in known
-    ]
-    return found or _unknown(rank)
 
 
 @operator("dyn.reshape", inputs=("data", "newshape"), pattern=Pattern.INJECTIVE, level=3)
@@ -143,11 +57,11 @@ class DynReshape(DynamicOperator):
 
     def infer(self, data: Type, newshape: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        rank = _count(self.name, "newshape", newshape)
+        rank = vector_length(self.name, "newshape", newshape)
         return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return Reshape(_ints(values["newshape"]), self.allowzero)
+        return Reshape(integers(values["newshape"]), self.allowzero)
 
     def gradient(self, grad: Expr, result: Expr, data: Expr, newshape: Expr) -> Gradients:
         return reshaped_like(grad, data), None
@@ -165,11 +79,11 @@ class DynBroadcastTo(DynamicOperator):
 
     def infer(self, data: Type, shape: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        rank = _count(self.name, "shape", shape)
+        rank = vector_length(self.name, "shape", shape)
         return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return BroadcastTo(_ints(values["shape"]), self.dtype)
+        return BroadcastTo(integers(values["shape"]), self.dtype)
 
 
 @operator("dyn.full", inputs=("fill_value", "shape"), pattern=Pattern.ELEMWISE, level=3)
@@ -189,11 +103,11 @@ class DynFull(DynamicOperator):
         value = expect_tensor(self.name, "fill_value", fill_value)
         if value.shape:
             raise TypeInferenceError(f"{self.name}: fill_value must be a scalar, found {value}")
-        rank = _count(self.name, "shape", shape)
+        rank = vector_length(self.name, "shape", shape)
         return TensorType(known_sizes(self.name, self.known, rank), self.dtype or value.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return Full(_ints(values["shape"]), self.dtype)
+        return Full(integers(values["shape"]), self.dtype)
 
 
 class DynamicConstant(DynamicOperator):
@@ -210,10 +124,10 @@ class DynamicConstant(DynamicOperator):
         put_dtype(self)
 
     def infer(self, shape: Type) -> Type:
-        return TensorType(_unknown(_count(self.name, "shape", shape)), self.dtype)
+        return TensorType(unknown_sizes(vector_length(self.name, "shape", shape)), self.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return self.ordinary(_ints(values["shape"]), self.dtype)
+        return self.ordinary(integers(values["shape"]), self.dtype)
 
 
 @operator("dyn.zeros", inputs=("shape",), pattern=Pattern.ELEMWISE, level=3)
@@ -244,11 +158,11 @@ class DynTile(DynamicOperator):
 
     def infer(self, data: Type, reps: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        rank = max(len(tensor.shape), _count(self.name, "reps", reps))
+        rank = max(len(tensor.shape), vector_length(self.name, "reps", reps))
         return TensorType(known_sizes(self.name, self.known, rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return Tile(_ints(values["reps"]))
+        return Tile(integers(values["reps"]))
 
 
 @operator("dyn.topk", inputs=("data", "k"), pattern=Pattern.OPAQUE, level=6)
@@ -268,7 +182,7 @@ class DynTopK(DynamicOperator):
 
     def infer(self, data: Type, k: Type) -> Type:
         tensor = expect_kind(self.name, "data", data, "number")
-        _scalar(self.name, "k", k, "integer")
+        expect_number(self.name, "k", k, "integer")
         shape = list(tensor.shape)
         shape[normalize_axis(self.name, self.axis, len(shape))] = types.Any()
         # Attributes other than `k` are checked by the ordinary operator.
@@ -294,8 +208,8 @@ class DynExpandDims(DynamicOperator):
 
     def infer(self, data: Type, axis: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        _scalar(self.name, "axis", axis, "integer")
-        return TensorType(_unknown(len(tensor.shape) + self.num_newaxis), tensor.dtype)
+        expect_number(self.name, "axis", axis, "integer")
+        return TensorType(unknown_sizes(len(tensor.shape) + self.num_newaxis), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         return ExpandDims(int(values["axis"].reshape(())), self.num_newaxis)
@@ -310,13 +224,13 @@ class DynSqueeze(DynamicOperator):
 
     def infer(self, data: Type, axis: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
-        rank = len(tensor.shape) - _count(self.name, "axis", axis)
+        rank = len(tensor.shape) - vector_length(self.name, "axis", axis)
         if rank < 0:
             raise TypeInferenceError(f"{self.name}: axis names more dimensions than {tensor} has")
-        return TensorType(_unknown(rank), tensor.dtype)
+        return TensorType(unknown_sizes(rank), tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return Squeeze(_ints(values["axis"]))
+        return Squeeze(integers(values["axis"]))
 
 
 @operator(
@@ -340,7 +254,7 @@ class DynOneHot(DynamicOperator):
         index = expect_kind(self.name, "indices", indices, "integer")
         on = expect_tensor(self.name, "on_value", on_value)
         expect_same_dtype(self.name, on, expect_tensor(self.name, "off_value", off_value))
-        _scalar(self.name, "depth", depth, "integer")
+        expect_number(self.name, "depth", depth, "integer")
         axis = normalize_axis(self.name, self.axis, len(index.shape) + 1)
         shape = (*index.shape[:axis], types.Any(), *index.shape[axis:])
         return TensorType(shape, self.dtype or on.dtype)
@@ -374,7 +288,7 @@ class DynStridedSlice(DynamicOperator):
     def infer(self, data: Type, begin: Type, end: Type, strides: Type) -> Type:
         tensor = expect_tensor(self.name, "data", data)
         counts = [
-            _count(self.name, n, t)
+            vector_length(self.name, n, t)
             for n, t in (("begin", begin), ("end", end), ("strides", strides))
         ]
         axes = self.axes if self.axes is not None else tuple(range(counts[0]))
@@ -389,7 +303,7 @@ class DynStridedSlice(DynamicOperator):
         return TensorType(shape, tensor.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        begin, end, strides = (_ints(values[n]) for n in self.late)
+        begin, end, strides = (integers(values[n]) for n in self.late)
         return StridedSlice(begin, end, strides, self.axes, self.slice_mode)
 
 
@@ -415,7 +329,7 @@ class DynPad(DynamicOperator):
                 f"{self.name}: for {x}, pad_width must be a matrix ({len(x.shape)}, 2) of integers "
                 f"and pad_val a scalar, found {width} and {value}"
             )
-        return TensorType(_unknown(len(x.shape)), x.dtype)
+        return TensorType(unknown_sizes(len(x.shape)), x.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
         pairs = tuple((int(before), int(after)) for before, after in values["pad_width"])
@@ -438,8 +352,8 @@ class DynUpsampling(DynamicOperator):
     align_corners: bool = False
 
     def infer(self, data: Type, scale_h: Type, scale_w: Type) -> Type:
-        _scalar(self.name, "scale_h", scale_h, "number")
-        _scalar(self.name, "scale_w", scale_w, "number")
+        expect_number(self.name, "scale_h", scale_h, "number")
+        expect_number(self.name, "scale_w", scale_w, "number")
         same = Upsampling(1.0, 1.0, self.layout, self.method, self.align_corners)
         x = same.infer(data)
         assert isinstance(x, TensorType)
@@ -453,44 +367,6 @@ class DynUpsampling(DynamicOperator):
     def static(self, values: Mapping[str, Array]) -> Operator:
         height, width = (float(values[n].reshape(())) for n in self.late)
         return Upsampling(height, width, self.layout, self.method, self.align_corners)
-
-
-def function_or_late(
-    static: type[Operator], dynamic: type[DynamicOperator], own_dtype: Collection[str] = ()
-) -> Callable[..., Expr]:
-    """The function of `static`, which calls `dynamic` where it is given expressions as attributes.
-
-    Constants are as good as numbers. Signature and documentation are those of ``function(static)``.
-    """
-    build = function(static, own_dtype)
-    shown = signature(static)
-    count = len(static.inputs)
-
-    @functools.wraps(build)
-    def choose(*args: Any, **kwargs: Any) -> Expr:
-        given = (*args[count:], *(kwargs[n] for n in dynamic.late if n in kwargs))
-        if not any(isinstance(value, Expr) for value in given):
-            return build(*args, **kwargs)
-        bound = shown.bind(*args, **kwargs)
-        bound.apply_defaults()
-        named = dict(bound.arguments)
-        like = next((named[n] for n in static.inputs if isinstance(named[n], Expr)), None)
-        for name in static.inputs:
-            named[name] = as_argument(named[name], None if name in own_dtype else like)
-        if "strides" in dynamic.late and named["strides"] is None:
-            named["strides"] = _ones_like(as_argument(named["begin"]))
-        for name in dynamic.late:
-            named[name] = as_argument(named[name])
-        arguments = [named.pop(name) for name in dynamic.inputs]
-        return dynamic(**named).decided(arguments)
-
-    return choose
-
-
-def _ones_like(value: Expr) -> Expr:
-    if isinstance(value, Constant):
-        return const(np.ones_like(value.data.numpy()))
-    return Call(OnesLike.op, (value,))
 
 
 reshape = function(DynReshape)
@@ -508,13 +384,9 @@ pad = function(DynPad)
 upsampling = function(DynUpsampling)
 
 __all__ = [
-    "UNKNOWN",
-    "DynamicOperator",
     "broadcast_to",
     "expand_dims",
     "full",
-    "function_or_late",
-    "known_sizes",
     "one_hot",
     "ones",
     "pad",

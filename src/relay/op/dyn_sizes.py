@@ -1,4 +1,4 @@
-"""More operators some of whose sizes are known only at run time; see `relay.op.dyn`."""
+"""More operators some of whose sizes are known only at run time; see `relay.op.dynamic`."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -6,7 +6,14 @@ from typing import ClassVar
 from relay.ir import types
 from relay.ir.op import Array, Operator, Pattern, operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.dyn import UNKNOWN, DynamicOperator, known_sizes
+from relay.op.dynamic import (
+    UNKNOWN,
+    DynamicOperator,
+    expect_number,
+    integers,
+    known_sizes,
+    unknown_sizes,
+)
 from relay.op.nn.volumes import Upsampling3D
 from relay.op.shapes import expect_kind, put_dtype
 from relay.op.tensor.init import Arange
@@ -40,10 +47,10 @@ class DynSparseToDense(DynamicOperator):
         rank = sizes.shape[0]
         found = SparseToDense((1,) * rank).infer(sparse_indices, sparse_values, default_value)
         assert isinstance(found, TensorType)
-        return TensorType([types.Any() for _ in range(rank)], found.dtype)
+        return TensorType(unknown_sizes(rank), found.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:
-        return SparseToDense(tuple(int(v) for v in values["output_shape"]))
+        return SparseToDense(integers(values["output_shape"]))
 
 
 @operator(
@@ -63,9 +70,7 @@ class DynUpsampling3D(DynamicOperator):
 
     def infer(self, data: Type, scale_d: Type, scale_h: Type, scale_w: Type) -> Type:
         for name, type_ in zip(self.late, (scale_d, scale_h, scale_w), strict=True):
-            scale = expect_kind(self.name, name, type_, "number")
-            if scale.shape not in ((), (1,)):
-                raise TypeInferenceError(f"{self.name}: {name} must be one number, found {scale}")
+            expect_number(self.name, name, type_, "number")
         same = self._with(1.0, 1.0, 1.0)
         x = same.infer(data)
         assert isinstance(x, TensorType)
@@ -101,9 +106,7 @@ class DynArange(DynamicOperator):
 
     def infer(self, start: Type, stop: Type, step: Type) -> Type:
         for name, type_ in zip(self.late, (start, stop, step), strict=True):
-            found = expect_kind(self.name, name, type_, "number")
-            if found.shape not in ((), (1,)):
-                raise TypeInferenceError(f"{self.name}: {name} must be one number, found {found}")
+            expect_number(self.name, name, type_, "number")
         return TensorType(known_sizes(self.name, self.known, 1), self.dtype)
 
     def static(self, values: Mapping[str, Array]) -> Operator:

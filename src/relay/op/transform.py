@@ -9,6 +9,7 @@ from relay.ir.types import TensorType
 from relay.op import dyn as _dyn
 from relay.op import dyn_sizes as _dyn_sizes
 from relay.op import tensor as _tensor
+from relay.op.dynamic import function_or_late
 from relay.op.functions import Argument, TupleWrapper, as_argument, function
 from relay.op.shapes import Ints, as_ints
 from relay.op.tensor import assign as _assign
@@ -36,31 +37,31 @@ from relay.support.errors import RelayError
 cast = function(_convert.Cast)
 cast_like = function(_convert.CastLike)
 reinterpret = function(_bits.Reinterpret)
-reshape = _dyn.function_or_late(_reshape.Reshape, _dyn.DynReshape)
+reshape = function_or_late(_reshape.Reshape, _dyn.DynReshape)
 reshape_like = function(_reshape.ReshapeLike)
 reverse_reshape = function(_reshape.ReverseReshape)
-squeeze = _dyn.function_or_late(_reshape.Squeeze, _dyn.DynSqueeze)
-expand_dims = _dyn.function_or_late(_reshape.ExpandDims, _dyn.DynExpandDims)
+squeeze = function_or_late(_reshape.Squeeze, _dyn.DynSqueeze)
+expand_dims = function_or_late(_reshape.ExpandDims, _dyn.DynExpandDims)
 transpose = function(_reshape.Transpose)
-strided_slice = _dyn.function_or_late(_slicing.StridedSlice, _dyn.DynStridedSlice)
+strided_slice = function_or_late(_slicing.StridedSlice, _dyn.DynStridedSlice)
 slice_like = function(_slicing.SliceLike)
 take = function(_index.Take, own_dtype=("indices",))
 auto_scheduler_layout_transform = function(_index_map.AutoSchedulerLayoutTransform)
 meta_schedule_layout_transform = function(_index_map.MetaScheduleLayoutTransform)
 gather_nd = function(_index.GatherND, own_dtype=("indices",))
-one_hot = _dyn.function_or_late(_index.OneHot, _dyn.DynOneHot, own_dtype=("indices",))
+one_hot = function_or_late(_index.OneHot, _dyn.DynOneHot, own_dtype=("indices",))
 sequence_mask = function(_index.SequenceMask, own_dtype=("valid_length",))
 where = function(_transform.Where, own_dtype=("condition",))
-tile = _dyn.function_or_late(_transform.Tile, _dyn.DynTile)
+tile = function_or_late(_transform.Tile, _dyn.DynTile)
 repeat = function(_transform.Repeat)
 reverse = function(_transform.Reverse)
 reverse_sequence = function(_transform.ReverseSequence, own_dtype=("seq_lengths",))
 trilu = function(_transform.Trilu, own_dtype=("k",))
-broadcast_to = _dyn.function_or_late(_transform.BroadcastTo, _dyn.DynBroadcastTo)
+broadcast_to = function_or_late(_transform.BroadcastTo, _dyn.DynBroadcastTo)
 broadcast_to_like = function(_transform.BroadcastToLike)
 collapse_sum_like = function(_transform.CollapseSumLike)
 collapse_sum_to = function(_transform.CollapseSumTo)
-full = _dyn.function_or_late(_init.Full, _dyn.DynFull)
+full = function_or_late(_init.Full, _dyn.DynFull)
 full_like = function(_init.FullLike)
 scatter_elements = function(_scatter.ScatterElements, own_dtype=("indices",))
 scatter_nd = function(_scatter.ScatterND, own_dtype=("indices",))

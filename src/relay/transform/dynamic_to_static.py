@@ -9,7 +9,7 @@ from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
-from relay.op.dyn import DynamicOperator
+from relay.op.dynamic import DynamicOperator
 from relay.op.tensor.reshape import Reshape, ReshapeLike
 from relay.op.tensor.transform import BroadcastTo, BroadcastToLike
 from relay.transform.base import FunctionPass, PassContext

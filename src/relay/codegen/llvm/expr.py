@@ -13,7 +13,8 @@ from relay import dtypes
 from relay.codegen.llvm import scalar
 from relay.codegen.llvm.access import Access
 from relay.codegen.llvm.builder import FunctionBuilder
-from relay.codegen.llvm.index import LANE, Linear, Range, decide
+from relay.codegen.llvm.index import LANE, Linear, Range
+from relay.codegen.llvm.index_arithmetic import IndexArithmetic
 from relay.codegen.llvm.narrow import choose
 from relay.codegen.llvm.transposed import Squares
 from relay.codegen.llvm.types import Value, constant, constant_vector, register_type
@@ -29,8 +30,6 @@ Steps: TypeAlias = Generator[Request, Result, Result]
 #: Lanes that are so many elements apart, at most, are picked from vectors that hold them all.
 _MAX_PICKED_STRIDE = 8
 
-_LINEAR = frozenset("add sub mul floordiv floormod min max".split())
-
 
 class Evaluator:
     """Evaluates the expressions of one function being built.
@@ -45,6 +44,7 @@ class Evaluator:
         self.access = Access(builder, pointers)
         self.vars: dict[Var, str | int] = {}
         self.ranges: dict[str, Range] = {}
+        self.index = IndexArithmetic(self.access, self.ranges)
         self.serial: set[str] = set()
         self.direction: str | None = None
         self.lane: Var | None = None
@@ -204,11 +204,11 @@ class Evaluator:
         return scalar.unary(self.builder, expr.op, value)
 
     def _binary(self, expr: Binary) -> Steps:
-        if expr.dtype == INDEX and expr.op in _LINEAR:
+        if expr.dtype == INDEX and expr.op in IndexArithmetic.BINARY:
             # Known ranges tell index arithmetic, which cannot overflow, from data, which may.
             form = yield True, expr
             if isinstance(form, Linear) and form.range(self.ranges) is not None:
-                return self.vector_index(form)
+                return self.index.vector(form, self.lanes)
         a = yield False, expr.a
         assert isinstance(a, Value)
         if a.dtype == BOOL and a.const is not None and expr.op in ("and", "or"):
@@ -227,32 +227,14 @@ class Evaluator:
         if expr.a.dtype == INDEX:
             a, b = (yield True, expr.a), (yield True, expr.b)
             if isinstance(a, Linear) and isinstance(b, Linear):
-                known = (a - b).range(self.ranges)
-                if known is not None:
-                    return self._compare_linear(expr.op, a, b, known)
+                compared = self.index.compare(expr.op, a, b, self.lanes)
+                if compared is not None:
+                    return compared
         x = yield False, expr.a
         y = yield False, expr.b
         assert isinstance(x, Value)
         assert isinstance(y, Value)
         return scalar.compare(self.builder, expr.op, x, y)
-
-    def _compare_linear(self, op: str, a: Linear, b: Linear, known: Range) -> Value:
-        """``a op b`` decided from its range, or on 32-bit lanes where those are wide enough."""
-        decided = decide(op, known)
-        if decided is not None:
-            return constant(decided, BOOL)
-        difference = a - b
-        stride = difference.stride
-        if not stride:
-            x, y = self.materialise(a), self.materialise(b)
-            return scalar.compare(self.builder, op, x, y)
-        bound = self.materialise(difference.without_lane().scaled(-1))
-        steps = [stride * lane for lane in range(self.lanes)]
-        reach = max(map(abs, (*steps, *known)))
-        dtype = "int32" if 2 * reach < 2**31 else INDEX
-        return scalar.compare(
-            self.builder, op, constant_vector(steps, dtype), scalar.cast(self.builder, bound, dtype)
-        )
 
     def _select(self, expr: Select) -> Steps:
         cond = yield False, expr.cond
@@ -342,7 +324,7 @@ class Evaluator:
         if mask is None:
             lanes = [first + Linear(stride * lane) for lane in range(self.lanes)]
             return self.access.load_lanes(buffer, lanes)
-        return self._masked_gather(expr, [self.vector_index(form) for form in forms])
+        return self._masked_gather(expr, [self.index.vector(form, self.lanes) for form in forms])
 
     def _column(self, load: Load, first: Linear, stride: int) -> Value | None:
         """What `load` reads where that is a column of a square that is read as a whole."""
@@ -391,14 +373,6 @@ class Evaluator:
             expr.buffer, b.broadcast(total, lanes), b.broadcast(self.mask, lanes)
         )
 
-    def vector_index(self, form: Linear) -> Value:
-        """A linear form as a value: a vector where it depends on the lane."""
-        base = self.materialise(form.without_lane())
-        if not form.stride:
-            return base
-        steps = constant_vector([form.stride * lane for lane in range(self.lanes)], INDEX)
-        return self.builder.instruction("add", base, steps)
-
     def _reads(self, expr: Expr) -> bool:
         """Whether evaluating `expr` touches memory."""
         known = self._reading
@@ -418,20 +392,6 @@ class Evaluator:
 
     # ------------------------------------------------------------------ linear forms
 
-    def materialise(self, form: Linear) -> Value:
-        """A linear form that does not depend on the lane, as a value."""
-        return self.access.sum_terms(form)
-
-    def _atom(self, value: Value, known: Range | None = None) -> Linear | None:
-        """A value that is not further analysed, as a linear form."""
-        if value.lanes:
-            return None
-        if value.const is not None:
-            return Linear(int(value.const))
-        if known is not None:
-            self.ranges.setdefault(value.text, known)
-        return Linear(0, ((value.text, 1),))
-
     def _linear_leaf(self, expr: Expr) -> "Result | Steps":
         match expr:
             case Const():
@@ -439,13 +399,9 @@ class Evaluator:
             case Var():
                 if expr is self.lane:
                     return Linear(0, ((LANE, 1),))
-                return self._atom(self._variable(expr))
-            case Binary(op=("add" | "sub" | "mul")):
-                return self._linear_sum(expr)
-            case Binary(op=("floordiv" | "floormod")):
-                return self._linear_division(expr)
-            case Binary(op=("min" | "max")):
-                return self._linear_extremum(expr)
+                return self.index.form(self._variable(expr))
+            case Binary(op=op) if op in IndexArithmetic.BINARY:
+                return self._linear_binary(expr)
             case Unary(op="neg"):
                 return self._linear_negation(expr)
         return self._opaque(expr)
@@ -453,79 +409,18 @@ class Evaluator:
     def _opaque(self, expr: Expr) -> Steps:
         value = yield False, expr
         assert isinstance(value, Value)
-        return self._atom(value)
+        return self.index.form(value)
 
     def _linear_negation(self, expr: Unary) -> Steps:
         form = yield True, expr.value
         return form.scaled(-1) if isinstance(form, Linear) else None
 
-    def _linear_sum(self, expr: Binary) -> Steps:
+    def _linear_binary(self, expr: Binary) -> Steps:
         a = yield True, expr.a
         b = yield True, expr.b
         if not isinstance(a, Linear) or not isinstance(b, Linear):
             return None
-        if expr.op == "add":
-            return a + b
-        if expr.op == "sub":
-            return a - b
-        if not b.terms:
-            return a.scaled(b.const)
-        if not a.terms:
-            return b.scaled(a.const)
-        if a.stride or b.stride:
-            return None
-        x, y = self.materialise(a), self.materialise(b)
-        return self._atom(self.builder.instruction("mul nsw", x, y))
-
-    def _linear_division(self, expr: Binary) -> Steps:
-        a = yield True, expr.a
-        b = yield True, expr.b
-        if not isinstance(a, Linear) or not isinstance(b, Linear) or b.stride:
-            return None
-        divides = expr.op == "floordiv"
-        if b.terms or b.const <= 0:
-            if a.stride:
-                return None
-            x, y = self.materialise(a), self.materialise(b)
-            return self._atom(scalar.binary(self.builder, expr.op, x, y))
-        divisor = b.const
-        quotient, rest = a.split(divisor)
-        known = rest.range(self.ranges)
-        if known is not None and known[0] >= 0 and known[1] < divisor:
-            return quotient if divides else rest
-        if rest.stride:
-            return None
-        x, y = self.materialise(rest), constant(divisor, INDEX)
-        bounds: Range | None
-        if known is not None and known[0] >= 0:
-            # Unsigned division is the shorter instruction sequence.
-            name = "udiv" if divides else "urem"
-            value = self.builder.instruction(name, x, y)
-            bounds = (known[0] // divisor, known[1] // divisor) if divides else (0, divisor - 1)
-        else:
-            value = scalar.binary(self.builder, expr.op, x, y)
-            bounds = None if divides else (0, divisor - 1)
-        form = self._atom(value, bounds)
-        return quotient + form if divides and form is not None else form
-
-    def _linear_extremum(self, expr: Binary) -> Steps:
-        a = yield True, expr.a
-        b = yield True, expr.b
-        if not isinstance(a, Linear) or not isinstance(b, Linear):
-            return None
-        known = (a - b).range(self.ranges)
-        if known is not None:
-            if known[1] <= 0:
-                return a if expr.op == "min" else b
-            if known[0] >= 0:
-                return b if expr.op == "min" else a
-        if a.stride or b.stride:
-            return None
-        x, y = a.range(self.ranges), b.range(self.ranges)
-        pick = min if expr.op == "min" else max
-        bounds = (pick(x[0], y[0]), pick(x[1], y[1])) if x is not None and y is not None else None
-        value = scalar.binary(self.builder, expr.op, self.materialise(a), self.materialise(b))
-        return self._atom(value, bounds)
+        return self.index.binary(expr.op, a, b)
 
 
 def is_float_product(expr: Expr) -> bool:

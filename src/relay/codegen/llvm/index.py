@@ -1,4 +1,4 @@
-"""Index arithmetic in linear form: a constant plus integer multiples of run-time values.
+"""Indices in linear form: a constant plus integer multiples of run-time values.
 
 Addresses of unrolled code differ by constants only; kept apart, those become displacements of
 machine instructions, and the part that varies is computed once. The coefficient of the lane

@@ -8,10 +8,11 @@ mathematics library once a lane.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from relay.codegen.llvm.arithmetic import Arithmetic
 from relay.codegen.llvm.builder import FunctionBuilder
-from relay.codegen.llvm.types import Number, Value, constant
+from relay.codegen.llvm.types import Value
 from relay.support.errors import InternalError
 
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
@@ -45,10 +46,6 @@ _ERF_NARROW = (
     1.12835992283, -0.375777721723, 0.111770452023, -0.0255700116804, 0.00440387036067,
     -0.000545643366014, 4.51235481063e-5, -2.1986137083e-6, 4.72836428279e-8,
 )  # fmt: skip
-# log2((1 + s) / (1 - s)) / s as a polynomial in s^2: the terms of the series
-_LOG2_SERIES = tuple(2 / math.log(2) / (2 * k + 1) for k in range(9))
-# 2^f for |f| <= 1/2: the terms of the series
-_EXP2_SERIES = tuple(math.log(2) ** k / math.factorial(k) for k in range(12))
 
 _LOG2E = math.log2(math.e)
 # Constants in two parts of which the first has trailing zeros, so that multiples of it are exact.
@@ -60,86 +57,13 @@ _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 _HALF_PI32 = (1.57079637050628662109375, math.pi / 2 - 1.57079637050628662109375)
 #: Adding this to a small float leaves it rounded to an integer in the low bits.
 _ROUND32 = 1.5 * 2.0**23
-_ROUND64 = 1.5 * 2.0**52
 _SINE_LIMIT = 1e9
-
-
-def libm(b: FunctionBuilder, name: str, *args: Value) -> Value:
-    """A function of the C mathematics library, lane by lane."""
-    return b.scalar_call(name + ("f" if args[0].dtype == "float32" else ""), *args)
-
-
-class _Arithmetic:
-    """Short names for the float operations on values of one builder."""
-
-    def __init__(self, builder: FunctionBuilder) -> None:
-        self.b = builder
-
-    def of(self, x: Value | float, like: Value) -> Value:
-        """A number as a constant of the type of `like`."""
-        return x if isinstance(x, Value) else constant(x, like.dtype)
-
-    def add(self, x: Value, y: Value | float) -> Value:
-        return self.b.instruction("fadd", x, self.of(y, x))
-
-    def sub(self, x: Value, y: Value | float) -> Value:
-        return self.b.instruction("fsub", x, self.of(y, x))
-
-    def mul(self, x: Value, y: Value | float) -> Value:
-        return self.b.instruction("fmul", x, self.of(y, x))
-
-    def div(self, x: Value, y: Value | float) -> Value:
-        return self.b.instruction("fdiv", x, self.of(y, x))
-
-    def fma(self, x: Value, y: Value | float, z: Value | float) -> Value:
-        return self.b.fma(x, self.of(y, x), self.of(z, x))
-
-    def neg(self, x: Value) -> Value:
-        return Value(self.b.pure(f"fneg {x.typed}"), x.dtype, x.lanes)
-
-    def abs(self, x: Value) -> Value:
-        return self.b.call("llvm.fabs", x)
-
-    def copysign(self, x: Value, sign: Value) -> Value:
-        return self.b.call("llvm.copysign", x, sign)
-
-    def compare(self, op: str, x: Value, y: Value | float) -> Value:
-        return self.b.instruction(f"fcmp {op}", x, self.of(y, x), "bool")
-
-    def at_most(self, x: Value, bound: float) -> Value:
-        """The smaller of the two; NaN stays NaN."""
-        return self.b.select(self.compare("ogt", x, bound), self.of(bound, x), x)
-
-    def at_least(self, x: Value, bound: float) -> Value:
-        """The larger of the two; NaN stays NaN."""
-        return self.b.select(self.compare("olt", x, bound), self.of(bound, x), x)
-
-    def integer(self, op: str, x: Value, y: Value | int) -> Value:
-        """An integer instruction."""
-        return self.b.instruction(op, x, y if isinstance(y, Value) else constant(y, x.dtype))
-
-    def either(self, x: Value, y: Value) -> Value:
-        return self.b.instruction("or", x, y)
-
-    def both(self, x: Value, y: Value) -> Value:
-        return self.b.instruction("and", x, y)
-
-    def where(self, cond: Value, x: Value | Number, y: Value) -> Value:
-        """`x` where `cond`, else `y`."""
-        return self.b.select(cond, x if isinstance(x, Value) else constant(x, y.dtype), y)
-
-    def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """The polynomial with `coefficients`, lowest power first, by Horner's scheme."""
-        total = self.b.like(coefficients[-1], x)
-        for coefficient in reversed(coefficients[:-1]):
-            total = self.fma(total, x, coefficient)
-        return total
 
 
 # ---------------------------------------------------------------------- exponentials
 
 
-def _reduce_exp(m: _Arithmetic, x: Value) -> tuple[Value, Value]:
+def _reduce_exp(m: Arithmetic, x: Value) -> tuple[Value, Value]:
     """``(n, q)`` with ``exp(x) == 2^n * (1 + q)``; `n` as ``int32``, `q` accurate near zero."""
     shifted = m.fma(x, _LOG2E, _ROUND32)
     n = m.sub(shifted, _ROUND32)
@@ -149,12 +73,12 @@ def _reduce_exp(m: _Arithmetic, x: Value) -> tuple[Value, Value]:
     return bits, q
 
 
-def _power_of_two(m: _Arithmetic, n: Value) -> Value:
+def _power_of_two(m: Arithmetic, n: Value) -> Value:
     """``2^n`` for an ``int32`` in -126 .. 127."""
     return m.b.bitcast(m.integer("shl", m.integer("add", n, 127), 23), "float32")
 
 
-def _exp(m: _Arithmetic, x: Value) -> Value:
+def _exp(m: Arithmetic, x: Value) -> Value:
     # What is far too small becomes 1 on the way: results that underflow take a hundred cycles.
     gone = m.compare("olt", x, -104.0)
     x = m.where(gone, 0.0, m.at_most(x, 89.0))
@@ -167,33 +91,33 @@ def _exp(m: _Arithmetic, x: Value) -> Value:
     return m.where(gone, 0.0, m.mul(m.mul(m.add(q, 1.0), first), second))
 
 
-def _expm1_bounded(m: _Arithmetic, x: Value) -> Value:
+def _expm1_bounded(m: Arithmetic, x: Value) -> Value:
     """``exp(x) - 1``, relatively accurate near zero too, for ``|x| <= 80``."""
     n, q = _reduce_exp(m, x)
     scale = _power_of_two(m, n)
     return m.fma(scale, q, m.sub(scale, 1.0))
 
 
-def _tanh(m: _Arithmetic, x: Value) -> Value:
+def _tanh(m: Arithmetic, x: Value) -> Value:
     size = m.at_most(m.abs(x), 10.0)
     e = _expm1_bounded(m, m.add(size, size))
     return m.copysign(m.div(e, m.add(e, 2.0)), x)
 
 
-def _sigmoid(m: _Arithmetic, x: Value) -> Value:
+def _sigmoid(m: Arithmetic, x: Value) -> Value:
     e = _exp(m, m.neg(m.abs(x)))
     one = m.b.like(1, x)
     numerator = m.where(m.compare("olt", x, 0.0), e, one)
     return m.div(numerator, m.add(e, 1.0))
 
 
-def _erf(m: _Arithmetic, x: Value) -> Value:
+def _erf(m: Arithmetic, x: Value) -> Value:
     size = m.at_most(m.abs(x), 4.0)
     g = m.mul(size, m.polynomial(size, _ERF))
     return m.copysign(_expm1_bounded(m, m.neg(g)), x)
 
 
-def _erf_narrow(m: _Arithmetic, x: Value) -> Value:
+def _erf_narrow(m: Arithmetic, x: Value) -> Value:
     square = m.mul(x, x)
     near = m.mul(x, m.polynomial(square, _ERF_NARROW))
     end = m.copysign(m.b.like(1.0, x), x)
@@ -203,7 +127,7 @@ def _erf_narrow(m: _Arithmetic, x: Value) -> Value:
 # ---------------------------------------------------------------------- logarithms
 
 
-def _logarithm(m: _Arithmetic, x: Value, parts: tuple[float, float], factor: float) -> Value:
+def _logarithm(m: Arithmetic, x: Value, parts: tuple[float, float], factor: float) -> Value:
     """``factor * log(x)``, where `parts` sum to ``factor * log(2)``."""
     tiny = m.compare("olt", x, 2.0**-126)
     scaled = m.where(tiny, m.mul(x, 2.0**23), x)
@@ -229,7 +153,7 @@ def _logarithm(m: _Arithmetic, x: Value, parts: tuple[float, float], factor: flo
     return m.where(m.compare("ult", x, 0.0), math.nan, result)
 
 
-def _log1p(m: _Arithmetic, y: Value) -> Value:
+def _log1p(m: Arithmetic, y: Value) -> Value:
     """``log(1 + y)``, relatively accurate near zero too, for ``y >= 0`` that is finite."""
     total = m.add(y, 1.0)
     lost = m.sub(y, m.sub(total, 1.0))
@@ -240,7 +164,7 @@ def _log1p(m: _Arithmetic, y: Value) -> Value:
 _LARGE = 2.0**28
 
 
-def _area(m: _Arithmetic, size: Value, excess: Value) -> Value:
+def _area(m: Arithmetic, size: Value, excess: Value) -> Value:
     """``log(1 + excess)``, or ``log(2 * size)`` where `size` is large."""
     large = m.compare("oge", size, _LARGE)
     total = m.where(large, size, m.add(excess, 1.0))
@@ -249,20 +173,20 @@ def _area(m: _Arithmetic, size: Value, excess: Value) -> Value:
     return m.add(_logarithm(m, total, _LN2, 1.0), rest)
 
 
-def _asinh(m: _Arithmetic, x: Value) -> Value:
+def _asinh(m: Arithmetic, x: Value) -> Value:
     size = m.abs(x)
     square = m.mul(size, size)
     root = m.b.call("llvm.sqrt", m.add(square, 1.0))
     return m.copysign(_area(m, size, m.add(size, m.div(square, m.add(root, 1.0)))), x)
 
 
-def _acosh(m: _Arithmetic, x: Value) -> Value:
+def _acosh(m: Arithmetic, x: Value) -> Value:
     t = m.sub(x, 1.0)
     root = m.b.call("llvm.sqrt", m.mul(t, m.add(t, 2.0)))
     return m.where(m.compare("ult", x, 1.0), math.nan, _area(m, x, m.add(t, root)))
 
 
-def _atanh(m: _Arithmetic, x: Value) -> Value:
+def _atanh(m: Arithmetic, x: Value) -> Value:
     size = m.abs(x)
     log = _log1p(m, m.div(m.add(size, size), m.sub(m.b.like(1, x), size)))
     result = m.where(m.compare("oeq", size, 1.0), math.inf, m.mul(log, 0.5))
@@ -272,19 +196,19 @@ def _atanh(m: _Arithmetic, x: Value) -> Value:
 # ---------------------------------------------------------------------- hyperbolic functions
 
 
-def _half_exp(m: _Arithmetic, n: Value, q: Value) -> Value:
+def _half_exp(m: Arithmetic, n: Value, q: Value) -> Value:
     """``exp(x) / 2`` for what `_reduce_exp` makes of `x`."""
     half = m.integer("ashr", n, 1)
     rest = m.integer("sub", m.integer("sub", n, half), 1)
     return m.mul(m.mul(m.add(q, 1.0), _power_of_two(m, half)), _power_of_two(m, rest))
 
 
-def _cosh(m: _Arithmetic, x: Value) -> Value:
+def _cosh(m: Arithmetic, x: Value) -> Value:
     grown = _half_exp(m, *_reduce_exp(m, m.at_most(m.abs(x), 90.0)))
     return m.add(grown, m.div(m.b.like(0.25, x), grown))
 
 
-def _sinh(m: _Arithmetic, x: Value) -> Value:
+def _sinh(m: Arithmetic, x: Value) -> Value:
     size = m.at_most(m.abs(x), 90.0)
     n, q = _reduce_exp(m, size)
     grown = _half_exp(m, n, q)
@@ -298,7 +222,7 @@ def _sinh(m: _Arithmetic, x: Value) -> Value:
 # ---------------------------------------------------------------------- inverse trigonometry
 
 
-def _atan(m: _Arithmetic, x: Value) -> Value:
+def _atan(m: Arithmetic, x: Value) -> Value:
     size = m.abs(x)
     steep = m.compare("ogt", size, 1.0)
     t = m.where(steep, m.div(m.b.like(-1, x), size), size)
@@ -308,7 +232,7 @@ def _atan(m: _Arithmetic, x: Value) -> Value:
     return m.copysign(m.where(steep, turned, angle), x)
 
 
-def _arc(m: _Arithmetic, x: Value) -> tuple[Value, Value, Value]:
+def _arc(m: Arithmetic, x: Value) -> tuple[Value, Value, Value]:
     """``(outer, s, asin(s))``: `s` is ``|x|``, or ``sqrt((1 - |x|) / 2)`` where `outer`."""
     size = m.abs(x)
     outer = m.compare("ogt", size, 0.5)
@@ -317,13 +241,13 @@ def _arc(m: _Arithmetic, x: Value) -> tuple[Value, Value, Value]:
     return outer, s, m.fma(m.mul(z, s), m.polynomial(z, _ASIN), s)
 
 
-def _asin(m: _Arithmetic, x: Value) -> Value:
+def _asin(m: Arithmetic, x: Value) -> Value:
     outer, _, angle = _arc(m, x)
     far = m.sub(m.b.like(_HALF_PI32[0], x), m.sub(m.add(angle, angle), _HALF_PI32[1]))
     return m.copysign(m.where(outer, far, angle), x)
 
 
-def _acos(m: _Arithmetic, x: Value) -> Value:
+def _acos(m: Arithmetic, x: Value) -> Value:
     outer, _, angle = _arc(m, x)
     double = m.add(angle, angle)
     half, low = _HALF_PI32
@@ -336,7 +260,7 @@ def _acos(m: _Arithmetic, x: Value) -> Value:
 # ---------------------------------------------------------------------- sine and cosine
 
 
-def _quadrant(m: _Arithmetic, x: Value) -> tuple[Value, Value, Value]:
+def _quadrant(m: Arithmetic, x: Value) -> tuple[Value, Value, Value]:
     """``(quadrant, sin(r), cos(r))``: `x` reduced in ``float64`` to ``|r| <= pi/4``."""
     b = m.b
     wide = b.convert("fpext", x, "float64")
@@ -351,12 +275,12 @@ def _quadrant(m: _Arithmetic, x: Value) -> tuple[Value, Value, Value]:
     return quadrant, sine, m.fma(m.mul(z, z), m.polynomial(z, _COS), m.fma(z, -0.5, 1.0))
 
 
-def _odd(m: _Arithmetic, quadrant: Value) -> Value:
+def _odd(m: Arithmetic, quadrant: Value) -> Value:
     odd = m.integer("icmp ne", m.integer("and", quadrant, 1), 0)
     return Value(odd.text, "bool", odd.lanes)
 
 
-def _sine(m: _Arithmetic, x: Value, cosine: bool) -> Value:
+def _sine(m: Arithmetic, x: Value, cosine: bool) -> Value:
     """Sine or cosine."""
     b = m.b
     quadrant, sine, cos = _quadrant(m, x)
@@ -368,14 +292,14 @@ def _sine(m: _Arithmetic, x: Value, cosine: bool) -> Value:
     return _beyond_limit(m, x, b.bitcast(flipped, "float32"), "cos" if cosine else "sin")
 
 
-def _tan(m: _Arithmetic, x: Value) -> Value:
+def _tan(m: Arithmetic, x: Value) -> Value:
     quadrant, sine, cos = _quadrant(m, x)
     odd = _odd(m, quadrant)
     top, bottom = m.where(odd, m.neg(cos), sine), m.where(odd, sine, cos)
     return _beyond_limit(m, x, m.div(top, bottom), "tan")
 
 
-def _beyond_limit(m: _Arithmetic, x: Value, usual: Value, name: str) -> Value:
+def _beyond_limit(m: Arithmetic, x: Value, usual: Value, name: str) -> Value:
     """`usual`, but the C library's function in all lanes when any is beyond the limit."""
     b = m.b
     large = b.any_lane(m.compare("ogt", m.abs(x), _SINE_LIMIT))
@@ -383,119 +307,16 @@ def _beyond_limit(m: _Arithmetic, x: Value, usual: Value, name: str) -> Value:
     b.branch_if(large, slow, join)
     b.begin(slow)
     with b.scope():
-        exact = libm(b, name, x)
+        exact = m.libm(name, x)
     b.branch(join)
     b.begin(join)
     text = f"phi {x.type} [ {usual.text}, %{before} ], [ {exact.text}, %{slow} ]"
     return Value(b.emit(text), x.dtype, x.lanes)
 
 
-# ---------------------------------------------------------------------- powers
-
-
-def power(b: FunctionBuilder, x: Value, y: Value) -> Value:
-    """``x`` to the power ``y`` as in IEEE 754 (``pow``). Small constant integers are multiplied."""
-    m = _Arithmetic(b)
-    if y.const is not None and y.const in (0, 1, 2, 3, 4, -1, -2):
-        return _small_power(m, x, int(y.const))
-    if x.dtype != "float32":
-        return libm(b, "pow", x, y)
-    x, y = b.align_lanes(x, y)
-    return _general_power(m, x, y)
-
-
-def _small_power(m: _Arithmetic, x: Value, exponent: int) -> Value:
-    if exponent == 0:
-        return m.b.like(1, x)
-    if exponent < 0:
-        return m.div(m.b.like(1, x), _small_power(m, x, -exponent))
-    square = m.mul(x, x) if exponent > 1 else x
-    return {1: x, 2: square}.get(exponent) or m.mul(square, x if exponent == 3 else square)
-
-
-def _general_power(m: _Arithmetic, x: Value, y: Value) -> Value:
-    """``2^(y * log2 |x|)`` in ``float64``, then the cases that IEEE 754 lists."""
-    b = m.b
-    size = m.abs(x)
-    wide = b.convert("fpext", size, "float64")
-    exponent_bits = b.bitcast(wide, "int64")
-    above = m.integer("sub", exponent_bits, 0x3FE6A09E667F3BCD)
-    exponent = m.integer("ashr", above, 52)
-    mantissa = m.integer("sub", exponent_bits, m.integer("shl", exponent, 52))
-    f = b.bitcast(mantissa, "float64")
-    s = m.div(m.sub(f, 1.0), m.add(f, 1.0))
-    short = b.convert("sitofp", b.convert("trunc", exponent, "int32"), "float64")
-    log = m.fma(s, m.polynomial(m.mul(s, s), _LOG2_SERIES), short)
-    log = m.where(m.compare("oeq", wide, 0.0), -math.inf, log)
-    log = m.where(m.compare("oeq", wide, math.inf), math.inf, log)
-    log = m.where(m.compare("uno", wide, wide), math.nan, log)
-    t = m.mul(b.convert("fpext", y, "float64"), log)
-    t = m.at_least(m.at_most(t, 160.0), -160.0)
-    shifted = m.add(t, _ROUND64)
-    rest = m.sub(t, m.sub(shifted, _ROUND64))
-    scale = m.integer("shl", m.integer("add", b.bitcast(shifted, "int64"), 1023), 52)
-    exact = m.mul(m.polynomial(rest, _EXP2_SERIES), b.bitcast(scale, "float64"))
-    result = b.convert("fptrunc", exact, "float32")
-
-    half = m.mul(y, 0.5)
-    whole = m.compare("oeq", b.call("llvm.roundeven", y), y)
-    odd = m.both(whole, m.compare("one", b.call("llvm.roundeven", half), half))
-    signed = m.copysign(result, x)
-    result = m.where(odd, signed, result)
-    fraction = m.compare("one", b.call("llvm.roundeven", y), y)
-    negative = m.both(m.compare("olt", x, 0.0), m.compare("one", size, math.inf))
-    result = m.where(m.both(negative, fraction), math.nan, result)
-    endless = m.compare("oeq", m.abs(y), math.inf)
-    unit = m.either(m.compare("oeq", x, 1.0), m.both(endless, m.compare("oeq", size, 1.0)))
-    return m.where(m.either(unit, m.compare("oeq", y, 0.0)), 1.0, result)
-
-
-def integer_power(b: FunctionBuilder, x: Value, y: Value) -> Value:
-    """``x`` to the power ``y`` for integers, wrapping around; 1 for a negative exponent.
-
-    By repeated squaring in a function of the module, once a lane.
-    """
-    if y.const is not None and y.const in (1, 2, 3, 4):
-        square = b.instruction("mul", x, x)
-        table = {1: lambda: x, 2: lambda: square, 3: lambda: b.instruction("mul", square, x)}
-        return table.get(int(y.const), lambda: b.instruction("mul", square, square))()
-    x, y = b.align_lanes(x, y)
-    kind = Value("", x.dtype).type
-    name = f"relay.power.{kind}"
-    if not b.module.defines(name):
-        b.module.define(name, _INTEGER_POWER.format(name=name, type=kind))
-    results = []
-    for lane in range(x.lanes or 1):
-        one, other = b.extract(x, lane), b.extract(y, lane)
-        text = f"call {kind} @{name}({one.typed}, {other.typed})"
-        results.append(Value(b.pure(text), x.dtype))
-    return b.pack(results) if x.lanes else results[0]
-
-
-_INTEGER_POWER = """define internal {type} @{name}({type} %x, {type} %y) nounwind {{
-entry:
-  br label %loop
-loop:
-  %base = phi {type} [ %x, %entry ], [ %square, %next ]
-  %exponent = phi {type} [ %y, %entry ], [ %half, %next ]
-  %result = phi {type} [ 1, %entry ], [ %product, %next ]
-  %more = icmp sgt {type} %exponent, 0
-  br i1 %more, label %next, label %done
-next:
-  %low = trunc {type} %exponent to i1
-  %factor = select i1 %low, {type} %base, {type} 1
-  %product = mul {type} %result, %factor
-  %square = mul {type} %base, %base
-  %half = lshr {type} %exponent, 1
-  br label %loop
-done:
-  ret {type} %result
-}}"""
-
-
 # ---------------------------------------------------------------------- the table
 
-_FLOAT32: dict[str, Callable[[_Arithmetic, Value], Value]] = {
+_FLOAT32: dict[str, Callable[[Arithmetic, Value], Value]] = {
     "exp": _exp,
     "tanh": _tanh,
     "sigmoid": _sigmoid,
@@ -527,12 +348,12 @@ def narrow_unary(b: FunctionBuilder, op: str, x: Value) -> Value | None:
 
     None where there is none shorter than that of ``float32``.
     """
-    return _NARROW[op](_Arithmetic(b), x) if op in _NARROW else None
+    return _NARROW[op](Arithmetic(b), x) if op in _NARROW else None
 
 
 def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
     """An elementary function of a ``float32`` or ``float64``."""
-    m = _Arithmetic(b)
+    m = Arithmetic(b)
     if op == "sqrt":
         return b.call("llvm.sqrt", x)
     if op == "rsqrt":
@@ -541,9 +362,9 @@ def unary(b: FunctionBuilder, op: str, x: Value) -> Value:
         # A constant argument is like any other, but instructions want the type of its register.
         return _FLOAT32[op](m, x)
     if op == "sigmoid":
-        e = libm(b, "exp", m.neg(m.abs(x)))
+        e = m.libm("exp", m.neg(m.abs(x)))
         numerator = m.where(m.compare("olt", x, 0.0), e, b.like(1, x))
         return m.div(numerator, m.add(e, 1.0))
     if op in _LIBM:
-        return libm(b, op, x)
+        return m.libm(op, x)
     raise InternalError(f"{op} is not defined on {x.dtype}")

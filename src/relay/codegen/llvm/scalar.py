@@ -9,7 +9,7 @@ divided by -1 wraps around.
 from collections.abc import Callable
 
 from relay import codes, dtypes
-from relay.codegen.llvm import math, small
+from relay.codegen.llvm import math, power, small
 from relay.codegen.llvm.builder import FunctionBuilder
 from relay.codegen.llvm.narrow import NARROW, narrow, operand, result, widen
 from relay.codegen.llvm.types import Value, constant
@@ -157,7 +157,7 @@ def _float_binary(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
         wrong = b.instruction("and", wrong, b.instruction("fcmp one", rest, zero, "bool"))
         return b.select(wrong, b.instruction("fadd", rest, y), rest)
     if op == "pow":
-        return math.power(b, x, y)
+        return power.float_power(b, x, y)
     raise InternalError(f"{op} is not defined on {x.dtype}")
 
 
@@ -187,7 +187,7 @@ def _integer_binary(b: FunctionBuilder, op: str, x: Value, y: Value) -> Value:
     if op in ("div", "truncdiv", "truncmod", "floordiv", "floormod"):
         return _divide(b, op, x, y)
     if op == "pow":
-        return math.integer_power(b, x, y)
+        return power.integer_power(b, x, y)
     raise InternalError(f"{op} is not defined on {x.dtype}")
 
 

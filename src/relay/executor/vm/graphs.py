@@ -22,7 +22,7 @@ from relay.ir.expr import Call, Constant, Expr, Function, Let, Tuple, TupleGetIt
 from relay.ir.module import IRModule
 from relay.ir.types import TensorType, flatten_tensor_types
 from relay.ir.visit import post_order, substitute
-from relay.op.dyn import DynamicOperator
+from relay.op.dynamic import DynamicOperator
 from relay.runtime.executable import TensorSpec
 from relay.runtime.ndarray import NDArray
 from relay.support.errors import InputError, InternalError, RelayError, UnsupportedError

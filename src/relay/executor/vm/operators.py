@@ -8,7 +8,7 @@ from relay.ir.module import IRModule
 from relay.ir.op import Operator
 from relay.ir.types import TensorType, TupleType, Type
 from relay.ir.visit import post_order_all
-from relay.op.dyn import DynamicOperator
+from relay.op.dynamic import DynamicOperator
 from relay.support.errors import UnsupportedError
 
 

@@ -6,7 +6,7 @@ from relay.ir import types
 from relay.ir.expr import Expr, const
 from relay.ir.op import Array, Operator, Pattern, attributes, operator
 from relay.ir.types import Dim, TensorType, Type
-from relay.op.dyn import DynamicOperator
+from relay.op.dynamic import DynamicOperator
 from relay.op.functions import Argument, as_argument
 from relay.op.image.resize import Resize2D
 from relay.op.nn.common import dims_agree

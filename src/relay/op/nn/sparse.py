@@ -6,131 +6,38 @@ columns) and all positions count blocks. No place may be named twice. Positions 
 an error in the interpreter; compiled code reads the nearest.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 
 from relay import te
-from relay.ir.expr import Expr, Tuple
+from relay.ir.expr import Expr
 from relay.ir.op import Array, Gradients, Operator, Pattern, operator
-from relay.ir.types import Any, Dim, TensorType, TupleType, Type
-from relay.op.functions import Argument, TupleWrapper, as_argument
-from relay.op.gradients import (
-    field,
-    known_shape,
-    make,
-    matrix_of,
-    number,
-    permuted,
-    reshaped,
-)
+from relay.ir.types import Any, TensorType, TupleType, Type
+from relay.op.functions import TupleWrapper, as_argument
+from relay.op.gradients import field, known_shape, make, matrix_of, permuted
 from relay.op.nn.common import dims_agree
-from relay.op.shapes import expect_kind, expect_same_dtype, unify_dim
+from relay.op.nn.sparse_matrix import (
+    PARTS,
+    HasParts,
+    Rows,
+    dense_matrix,
+    matrix_type,
+    parts_of,
+    row_count,
+    row_of_each,
+    values_at,
+)
+from relay.op.shapes import expect_kind, expect_same_dtype
 from relay.op.tensor.index import inside
 from relay.op.tensor.order import starts
 from relay.op.tensor.scatter import copy, within
-from relay.support.errors import InputError, TypeInferenceError
-
-_PARTS = ("sparse_data", "sparse_indices", "sparse_indptr")
-
-
-def _matrix(name: str, data: Type, indices: Type, indptr: Type, blocks: bool) -> TensorType:
-    """The type of the values of a sparse matrix, which is checked."""
-    values = expect_kind(name, _PARTS[0], data, "number")
-    columns = expect_kind(name, _PARTS[1], indices, "integer")
-    starts = expect_kind(name, _PARTS[2], indptr, "integer")
-    ranks = (1, 3) if blocks else (1,)
-    fits = len(values.shape) in ranks and len(columns.shape) == len(starts.shape) == 1
-    if not fits or starts.shape[0] == 0:
-        form = "a vector or blocks (values, rows, columns)" if blocks else "a vector"
-        raise TypeInferenceError(
-            f"{name}: expected {form} of values, their columns, and where the rows begin, found "
-            f"{values}, {columns} and {starts}"
-        )
-    if 0 in values.shape[1:]:
-        raise TypeInferenceError(f"{name}: a block must have elements, found {values}")
-    unify_dim(name, values.shape[0], columns.shape[0], "the numbers of values and of columns")
-    return values
-
-
-def _rows(values: TensorType, starts: Type) -> Dim:
-    """How many rows a sparse matrix has."""
-    assert isinstance(starts, TensorType)
-    count = starts.shape[0]
-    height = values.shape[1] if len(values.shape) == 3 else 1
-    if isinstance(count, int) and isinstance(height, int):
-        return (count - 1) * height
-    return Any()
-
-
-class _Rows:
-    """A sparse matrix in tensor expressions: its values, row by row."""
-
-    def __init__(self, data: te.Tensor, indices: te.Tensor, indptr: te.Tensor) -> None:
-        self.data, self.indices, self.indptr = data, indices, indptr
-        self.height, self.width = data.shape[1:] if data.ndim == 3 else (1, 1)
-        self.rows = (te.as_expr(indptr.shape[0], te.INDEX) - 1) * self.height
-
-    def longest(self, columns: te.Dim) -> te.Expr:
-        """How many values (or blocks) a row may have: no column is named twice."""
-        per_row = te.as_expr(columns, te.INDEX) // self.width
-        return te.minimum(per_row, te.as_expr(self.data.shape[0], te.INDEX))
-
-    def at(self, row: te.Expr, k: te.Expr, part: te.Expr) -> tuple[te.Expr, te.Expr, te.Expr]:
-        """Value `k` of a row: whether there is one, its column and it; of a block, the `part`."""
-        block = row // self.height
-        place = te.cast(self.indptr(block), te.INDEX) + k
-        known = te.both(place >= 0, place < te.cast(self.indptr(block + 1), te.INDEX))
-        place = inside(place, self.data.shape[0])
-        column = te.cast(self.indices(place), te.INDEX) * self.width + part
-        within = (row % self.height, part) if self.data.ndim == 3 else ()
-        return known, column, self.data(place, *within)
-
-
-def _dense(name: str, data: Array, indices: Array, indptr: Array, columns: int) -> Array:
-    """A sparse matrix with all its zeros."""
-    blocks = data if data.ndim == 3 else data[:, None, None]
-    height, width = blocks.shape[1:]
-    starts, places = indptr.astype("int64"), indices.astype("int64")
-    if starts[0] < 0 or starts[-1] > len(blocks) or np.any(starts[1:] < starts[:-1]):
-        raise InputError(f"{name}: rows begin at {indptr.tolist()}, but values are {len(blocks)}")
-    if np.any((places < 0) | (places >= columns // width)):
-        raise InputError(f"{name}: a column is outside 0 .. {columns // width - 1}")
-    result = np.zeros(((len(starts) - 1) * height, columns), data.dtype)
-    for row in range(len(starts) - 1):
-        found = places[starts[row] : starts[row + 1]]
-        if len(set(found.tolist())) != len(found):
-            raise InputError(f"{name}: row {row} has a column twice: {found.tolist()}")
-        for k, column in enumerate(found, start=int(starts[row])):
-            result[row * height : (row + 1) * height, column * width : (column + 1) * width] = (
-                blocks[k]
-            )
-    return result
-
-
-def _values_at(name: str, matrix: Expr, data: Expr, indices: Expr, indptr: Expr) -> Expr:
-    """The values (or blocks) of a dense `matrix` at the places of a sparse one."""
-    shape, sizes = known_shape(name, data), known_shape(name, matrix)
-    if 0 in sizes:
-        return make("zeros_like", data)
-    numbers = make("arange", start=0, stop=shape[0], step=1, dtype="int64")
-    begun = make(
-        "searchsorted", make("cast", indptr, dtype="int64"), numbers, right=True, dtype="int64"
-    )
-    rows = begun - number(1, begun)
-    places = make("stack", Tuple([rows, make("cast", indices, dtype="int64")]), axis=0)
-    if len(shape) == 1:
-        return make("gather_nd", matrix, places)
-    height, width = shape[1:]
-    split = (sizes[0] // height, height, sizes[1] // width, width)
-    blocks = permuted(reshaped(matrix, split), (0, 2, 1, 3))
-    return make("gather_nd", blocks, places)
+from relay.support.errors import TypeInferenceError
 
 
 @operator(
     "nn.sparse_dense",
-    inputs=("dense_data", *_PARTS),
+    inputs=("dense_data", *PARTS),
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=1,
 )
@@ -143,7 +50,7 @@ class SparseDense(Operator):
         self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
     ) -> Type:
         x = expect_kind(self.name, "dense_data", dense_data, "number")
-        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
+        values = matrix_type(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
         expect_same_dtype(self.name, x, values)
         if len(x.shape) != 2:
             raise TypeInferenceError(f"{self.name}: expected a matrix, found {x}")
@@ -153,7 +60,7 @@ class SparseDense(Operator):
             raise TypeInferenceError(
                 f"{self.name}: {size} columns are no multiple of those of a block, {width}"
             )
-        rows = _rows(values, sparse_indptr)
+        rows = row_count(values, sparse_indptr)
         shape = (rows, x.shape[0]) if self.sparse_lhs else (x.shape[0], rows)
         return TensorType(shape, x.dtype)
 
@@ -164,7 +71,7 @@ class SparseDense(Operator):
         sparse_indices: te.Tensor,
         sparse_indptr: te.Tensor,
     ) -> te.Tensor:
-        lines, rows = dense_data.shape[0], _Rows(sparse_data, sparse_indices, sparse_indptr).rows
+        lines, rows = dense_data.shape[0], Rows(sparse_data, sparse_indices, sparse_indptr).rows
         shape = (rows, lines) if self.sparse_lhs else (lines, rows)
         output = te.placeholder(shape, dense_data.dtype, "sparse_dense")
         inputs = (dense_data, sparse_data, sparse_indices, sparse_indptr)
@@ -193,7 +100,7 @@ class SparseDense(Operator):
         self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
     ) -> Array:
         parts = (sparse_data, sparse_indices, sparse_indptr)
-        matrix = _dense(self.name, *parts, dense_data.shape[1])
+        matrix = dense_matrix(self.name, *parts, dense_data.shape[1])
         product = matrix @ dense_data.T if self.sparse_lhs else dense_data @ matrix.T
         return np.asarray(product, dtype=dense_data.dtype)
 
@@ -205,7 +112,7 @@ class SparseDense(Operator):
         unit = matrix_of(np.eye(columns), dense)
         turned = make(self.name, unit, data, indices, indptr)
         of_matrix = make("nn.matmul", lines, dense, transpose_a=True)
-        values = _values_at(self.name, of_matrix, data, indices, indptr)
+        values = values_at(self.name, of_matrix, data, indices, indptr)
         return make("nn.dense", lines, turned), values, None, None
 
 
@@ -219,7 +126,7 @@ def _multiply(w: te.Writer, sparse: te.Given, columns: te.Tensor, sums: te.Tenso
     count = data.static_shape[0]
     if not (count and height and width and columns.static_shape[0]):
         return
-    row_of = _row_of_each(w, indptr, count)
+    row_of = row_of_each(w, indptr, count)
     with w.loop(count, "k") as k:
         block, column = te.cast(row_of(k), te.INDEX), te.cast(indices(k), te.INDEX) * width
         known = k >= te.cast(indptr(inside(block, rows // height)), te.INDEX)
@@ -234,7 +141,7 @@ def _multiply(w: te.Writer, sparse: te.Given, columns: te.Tensor, sums: te.Tenso
             w.store(sums, (block * height + line, lane), value * other, reduce="sum")
 
 
-@operator("nn.sparse_add", inputs=("dense_data", *_PARTS), pattern=Pattern.OPAQUE, level=1)
+@operator("nn.sparse_add", inputs=("dense_data", *PARTS), pattern=Pattern.OPAQUE, level=1)
 class SparseAdd(Operator):
     """A matrix plus a sparse one of the same shape, not blocked; see `relay.op.nn.sparse`."""
 
@@ -242,9 +149,9 @@ class SparseAdd(Operator):
         self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
     ) -> Type:
         x = expect_kind(self.name, "dense_data", dense_data, "number")
-        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=False)
+        values = matrix_type(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=False)
         expect_same_dtype(self.name, x, values)
-        if len(x.shape) != 2 or not dims_agree(x.shape[0], _rows(values, sparse_indptr)):
+        if len(x.shape) != 2 or not dims_agree(x.shape[0], row_count(values, sparse_indptr)):
             raise TypeInferenceError(
                 f"{self.name}: expected a matrix of as many rows as {sparse_indptr} says, found {x}"
             )
@@ -265,28 +172,12 @@ class SparseAdd(Operator):
         self, dense_data: Array, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
     ) -> Array:
         parts = (sparse_data, sparse_indices, sparse_indptr)
-        return np.asarray(dense_data + _dense(self.name, *parts, dense_data.shape[1]))
+        return np.asarray(dense_data + dense_matrix(self.name, *parts, dense_data.shape[1]))
 
     def gradient(
         self, grad: Expr, result: Expr, dense: Expr, data: Expr, indices: Expr, indptr: Expr
     ) -> Gradients:
-        return grad, _values_at(self.name, grad, data, indices, indptr), None, None
-
-
-def _row_of_each(w: te.Writer, indptr: te.Tensor, count: int) -> te.Tensor:
-    """For each of `count` values of a sparse matrix the number of its row, in private memory."""
-    rows = w.private("int32", (count,), "rows")
-    row = w.private("int32", (1,), "row")
-    w.fill(rows, 0)
-    with w.loop(indptr.static_shape[0] - 1, "n") as n:
-        begin = te.maximum(te.cast(indptr(n + 1), te.INDEX), 0)
-        with w.when(begin < count):
-            w.store(rows, (begin,), 1, reduce="sum")
-    w.store(row, (0,), 0)
-    with w.loop(count, "k") as k:
-        w.store(row, (0,), rows(k), reduce="sum")
-        w.store(rows, (k,), row(0))
-    return rows
+        return grad, values_at(self.name, grad, data, indices, indptr), None, None
 
 
 def _add(w: te.Writer, given: te.Given, made: te.Given) -> None:
@@ -297,7 +188,7 @@ def _add(w: te.Writer, given: te.Given, made: te.Given) -> None:
     if not count or 0 in shape:
         return
     with w.loop(1, "all", kind="parallel"):
-        rows = _row_of_each(w, indptr, count)
+        rows = row_of_each(w, indptr, count)
         with w.loop(count, "k") as k:
             place = [te.cast(rows(k), te.INDEX), te.cast(indices(k), te.INDEX)]
             known = k >= te.cast(indptr(inside(rows(k), shape[0])), te.INDEX)
@@ -317,7 +208,7 @@ def _transpose(w: te.Writer, given: te.Given, made: te.Given) -> None:
         starts(w, counts, size)
         w.each(size, lambda n: w.store(begins, (n,), te.cast(counts(n), begins.dtype)))
         if count:
-            rows = _row_of_each(w, indptr, count)
+            rows = row_of_each(w, indptr, count)
             with w.loop(count, "k") as k:
                 column = inside(indices(k), size)
                 place = te.cast(counts(column), te.INDEX)
@@ -326,7 +217,7 @@ def _transpose(w: te.Writer, given: te.Given, made: te.Given) -> None:
                 w.store(counts, (column,), 1, reduce="sum")
 
 
-@operator("nn.sparse_transpose", inputs=_PARTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
+@operator("nn.sparse_transpose", inputs=PARTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=1)
 class SparseTranspose(Operator):
     """A square sparse matrix, not blocked, with rows and columns exchanged.
 
@@ -335,7 +226,7 @@ class SparseTranspose(Operator):
 
     def infer(self, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type) -> Type:
         types = (sparse_data, sparse_indices, sparse_indptr)
-        _matrix(self.name, *types, blocks=False)
+        matrix_type(self.name, *types, blocks=False)
         return TupleType(types)
 
     def compute(
@@ -352,7 +243,7 @@ class SparseTranspose(Operator):
         self, sparse_data: Array, sparse_indices: Array, sparse_indptr: Array
     ) -> tuple[Array, Array, Array]:
         size = len(sparse_indptr) - 1
-        _dense(self.name, sparse_data, sparse_indices, sparse_indptr, size)
+        dense_matrix(self.name, sparse_data, sparse_indices, sparse_indptr, size)
         rows = np.repeat(np.arange(size), np.diff(sparse_indptr.astype("int64")))
         order = np.argsort(sparse_indices, kind="stable")
         starts = np.searchsorted(sparse_indices[order], np.arange(size + 1))
@@ -372,7 +263,7 @@ class SparseTranspose(Operator):
 
 @operator(
     "nn.sparse_conv2d",
-    inputs=("dense_data", *_PARTS),
+    inputs=("dense_data", *PARTS),
     pattern=Pattern.OUT_ELEMWISE_FUSABLE,
     level=1,
 )
@@ -399,7 +290,7 @@ class SparseConv2D(Operator):
         self, dense_data: Type, sparse_data: Type, sparse_indices: Type, sparse_indptr: Type
     ) -> Type:
         x = expect_kind(self.name, "dense_data", dense_data, "number")
-        values = _matrix(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
+        values = matrix_type(self.name, sparse_data, sparse_indices, sparse_indptr, blocks=True)
         expect_same_dtype(self.name, x, values)
         if len(x.shape) != 4:
             raise TypeInferenceError(f"{self.name}: expected {self.layout}, found {x}")
@@ -412,7 +303,7 @@ class SparseConv2D(Operator):
                 shape[axis] = old - size + 1
             elif size > 1:
                 shape[axis] = Any()
-        shape[self.layout.index("C")] = _rows(values, sparse_indptr)
+        shape[self.layout.index("C")] = row_count(values, sparse_indptr)
         return TensorType(shape, x.dtype)
 
     def _spatial(self) -> tuple[int, int]:
@@ -425,7 +316,7 @@ class SparseConv2D(Operator):
         sparse_indices: te.Tensor,
         sparse_indptr: te.Tensor,
     ) -> te.Tensor:
-        matrix = _Rows(sparse_data, sparse_indices, sparse_indptr)
+        matrix = Rows(sparse_data, sparse_indices, sparse_indptr)
         zero = te.const(0, dense_data.dtype)
         channel = self.layout.index("C")
         depth = te.as_expr(dense_data.shape[channel], te.INDEX)
@@ -459,39 +350,12 @@ class SparseConv2D(Operator):
         x = dense_data if self.layout == "NHWC" else dense_data.transpose(0, 2, 3, 1)
         depth = x.shape[-1]
         parts = (sparse_data, sparse_indices, sparse_indptr)
-        matrix = _dense(self.name, *parts, height * width * depth)
+        matrix = dense_matrix(self.name, *parts, height * width * depth)
         view = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))
         weight = matrix.reshape(-1, height, width, depth)
         result = np.einsum("nyxcrs,orsc->nyxo", view, weight)
         result = result if self.layout == "NHWC" else result.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(result, dtype=dense_data.dtype)
-
-
-@runtime_checkable
-class _HasParts(Protocol):
-    """What has the parts of a sparse matrix as attributes, such as those of SciPy."""
-
-    @property
-    def data(self) -> Argument: ...
-    @property
-    def indices(self) -> Argument: ...
-    @property
-    def indptr(self) -> Argument: ...
-
-
-def _parts(matrix: object) -> tuple[Expr, Expr, Expr]:
-    """Values, columns and row starts from three of them or an object that has them."""
-    if isinstance(matrix, _HasParts):
-        found: Sequence[Argument] = (matrix.data, matrix.indices, matrix.indptr)
-    elif isinstance(matrix, list | tuple) and len(matrix) == 3:
-        found = matrix
-    else:
-        raise TypeInferenceError(
-            "a sparse matrix is values, their columns and where rows begin, or an object with the "
-            f"attributes data, indices and indptr; found {type(matrix).__name__}"
-        )
-    values, columns, starts = (as_argument(part) for part in found)
-    return values, columns, starts
 
 
 def sparse_dense(dense_mat: Expr, sparse_mat: object, sparse_lhs: bool = False) -> Expr:
@@ -500,16 +364,16 @@ def sparse_dense(dense_mat: Expr, sparse_mat: object, sparse_lhs: bool = False) 
     A sparse matrix is a sequence of its values, columns and row starts, or has them as `data`,
     `indices` and `indptr`.
     """
-    if sparse_lhs and isinstance(dense_mat, _HasParts | list | tuple):
+    if sparse_lhs and isinstance(dense_mat, HasParts | list | tuple):
         dense_mat, sparse_mat = as_argument(sparse_mat), dense_mat  # type: ignore[arg-type]
-    return SparseDense.call(dense_mat, *_parts(sparse_mat), sparse_lhs=sparse_lhs)
+    return SparseDense.call(dense_mat, *parts_of(sparse_mat), sparse_lhs=sparse_lhs)
 
 
 def sparse_add(dense_mat: Expr, sparse_mat: object) -> Expr:
     """A matrix plus a sparse one; see `SparseAdd` and `sparse_dense`."""
-    return SparseAdd.call(dense_mat, *_parts(sparse_mat))
+    return SparseAdd.call(dense_mat, *parts_of(sparse_mat))
 
 
 def sparse_transpose(x: object) -> TupleWrapper:
     """Values, columns and row starts of a sparse matrix turned; see `SparseTranspose`."""
-    return TupleWrapper(SparseTranspose.call(*_parts(x)), 3)
+    return TupleWrapper(SparseTranspose.call(*parts_of(x)), 3)

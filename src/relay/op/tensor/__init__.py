@@ -7,6 +7,7 @@ their documentation, are in the modules of this package.
 from relay.op.functions import function
 from relay.op.tensor import broadcast as _broadcast
 from relay.op.tensor import elementwise as _elementwise
+from relay.op.tensor import fixed_point as _fixed_point
 from relay.op.tensor import init as _init
 from relay.op.tensor import join as _join
 from relay.op.tensor import sizes as _sizes
@@ -76,7 +77,7 @@ copy = function(_elementwise.Copy)
 zeros_like = function(_elementwise.ZerosLike)
 ones_like = function(_elementwise.OnesLike)
 clip = function(_elementwise.Clip)
-fixed_point_multiply = function(_elementwise.FixedPointMultiply)
+fixed_point_multiply = function(_fixed_point.FixedPointMultiply)
 shape_of = function(_sizes.ShapeOf)
 ndarray_size = function(_sizes.NdarraySize)
 zeros = function(_init.Zeros)

@@ -488,27 +488,3 @@ class Clip(UnaryOperator):
         low, high = number(self.a_min, data), number(self.a_max, data)
         inside = make("logical_and", data >= low, data <= high)
         return (masked(inside, grad),)
-
-
-@operator("fixed_point_multiply", inputs=("data",), pattern=Pattern.ELEMWISE, level=10)
-class FixedPointMultiply(UnaryOperator):
-    """``x * multiplier * 2**(shift - 31)`` rounded to the nearest integer, halves upwards.
-
-    `data` is ``int32``, `multiplier` a Q31 number (``int32``) and `shift` the binary exponent.
-    """
-
-    piecewise_constant = True
-    kind = "integer"
-
-    multiplier: int
-    shift: int
-
-    def element(self, x: te.Expr) -> te.Expr:
-        right = 31 - min(self.shift, 0)
-        wide = te.cast(x, "int64") * te.const(self.multiplier << max(self.shift, 0), "int64")
-        rounded = wide + te.const(1 << (right - 1), "int64")
-        return te.cast(te.binary("shr", rounded, te.const(right, "int64")), x.dtype)
-
-    def reference(self, data: Array) -> Array:
-        scale = self.multiplier * 2.0 ** (self.shift - 31)
-        return np.floor(data.astype("float64") * scale + 0.5).astype(data.dtype)
