@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -395,8 +396,11 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     return linked_to_pages(markdown) if page.file.src_uri == "tutorials/index.md" else markdown
 
 
-def main(folder: Path) -> None:
-    """Write the pages into `folder`."""
+def main() -> None:
+    """Write the pages into the folder that the command line names."""
+    parser = ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     for path, text in pages().items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -404,4 +408,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import TypeAlias
 
 import numpy as np
+from onnx import NodeProto, helper
 
 from relay.frontend.onnx.sizes import (
     Atom,
@@ -31,6 +32,18 @@ Result: TypeAlias = Expr | Sequence[Expr | None]
 
 class Node(Values):
     """One node of the model, and what its converter builds."""
+
+    def derived(self, inputs: Sequence[Expr | None], **attributes: object) -> "Node":
+        """This node with other `inputs`, and `attributes` beside or instead of its own."""
+        proto = self.proto
+        if attributes:
+            proto = NodeProto()
+            proto.CopyFrom(self.proto)
+            kept = [a for a in self.proto.attribute if a.name not in attributes]
+            del proto.attribute[:]
+            proto.attribute.extend(kept)
+            proto.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        return Node(proto, inputs, self.opset, self.span, self.scope)
 
     def reshape(self, value: Expr, shape: Sequence[Extent], by: Expr | None = None) -> Expr:
         """`value` in another `shape`; itself where it has that one already.

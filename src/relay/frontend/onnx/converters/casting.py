@@ -1,5 +1,7 @@
 """Conversions between data types, by value and by bits."""
 
+from onnx import TensorProto
+
 from relay import dtypes
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_op
@@ -21,6 +23,15 @@ def converted(node: Node, value: Expr, dtype: str) -> Expr:
 
 
 @onnx_op("", "Cast")
+def cast_by_name(node: Node) -> Expr:
+    """Conversion to the data type of a name, such as ``FLOAT``."""
+    name = node.text("to", "")
+    if name not in TensorProto.DataType.keys():  # noqa: SIM118 - it is no mapping
+        node.fail(f"there is no data type {name!r}")
+    return converted(node, node.arg(0), node.element_type(TensorProto.DataType.Value(name)))
+
+
+@onnx_op("", "Cast", since=6)
 def cast(node: Node) -> Expr:
     """Conversion to another data type."""
     return converted(node, node.arg(0), node.element_type(node.integer("to")))

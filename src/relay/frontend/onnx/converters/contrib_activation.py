@@ -1,7 +1,7 @@
 """Activations of ``com.microsoft``, and what is added before or after them."""
 
 from relay.frontend.onnx.converters.activation import affine, gelu, softmax_flattened
-from relay.frontend.onnx.converters.contrib_common import DOMAIN, derived, plus, split_columns
+from relay.frontend.onnx.converters.contrib_common import DOMAIN, plus, split_columns
 from relay.frontend.onnx.node import Node
 from relay.frontend.onnx.registry import onnx_op
 from relay.ir.expr import Expr
@@ -11,13 +11,13 @@ onnx_op(DOMAIN, "Gelu")(gelu)
 
 def fast_gelu(node: Node, value: Expr) -> Expr:
     """The Gaussian error linear unit approximated by tanh."""
-    return gelu(derived(node, [value], approximate="tanh"))
+    return gelu(node.derived([value], approximate="tanh"))
 
 
 @onnx_op(DOMAIN, "BiasGelu")
 def bias_gelu(node: Node) -> Expr:
     """The Gaussian error linear unit of a sum."""
-    return gelu(derived(node, [plus(node, node.arg(0), node.arg(1))]))
+    return gelu(node.derived([plus(node, node.arg(0), node.arg(1))]))
 
 
 @onnx_op(DOMAIN, "FastGelu")
@@ -51,7 +51,7 @@ def bias_split_gelu(node: Node) -> Expr:
     value = plus(node, node.arg(0), node.arg(1))
     (size,) = node.fixed(node.dims(value)[-1:])
     left, right = split_columns(node, value, (size // 2, size - size // 2))
-    return node.call("multiply", left, gelu(derived(node, [right])))
+    return node.call("multiply", left, gelu(node.derived([right])))
 
 
 @onnx_op(DOMAIN, "BiasAdd")
@@ -63,7 +63,7 @@ def bias_add(node: Node) -> Expr:
 @onnx_op(DOMAIN, "BiasSoftmax")
 def bias_softmax(node: Node) -> Expr:
     """Softmax of a sum over all axes from `axis` on."""
-    return softmax_flattened(derived(node, [plus(node, node.arg(0), node.arg(1))]))
+    return softmax_flattened(node.derived([plus(node, node.arg(0), node.arg(1))]))
 
 
 @onnx_op(DOMAIN, "BiasDropout")

@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from onnx import NodeProto, helper
-
 from relay.frontend.onnx.converters.activation import (
     affine,
     clamped_affine,
@@ -24,19 +22,6 @@ from relay.frontend.onnx.node import Node
 from relay.ir.expr import Expr
 
 DOMAIN: Final = "com.microsoft"
-
-
-def derived(node: Node, inputs: Sequence[Expr | None], **attributes: object) -> Node:
-    """`node` with other `inputs`, and `attributes` beside or instead of its own."""
-    proto = node.proto
-    if attributes:
-        proto = NodeProto()
-        proto.CopyFrom(node.proto)
-        kept = [a for a in node.proto.attribute if a.name not in attributes]
-        del proto.attribute[:]
-        proto.attribute.extend(kept)
-        proto.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
-    return Node(proto, inputs, node.opset, node.span, node.scope)
 
 
 def channels_first(node: Node, value: Expr) -> Expr:

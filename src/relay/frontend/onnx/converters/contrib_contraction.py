@@ -8,7 +8,6 @@ from relay.frontend.onnx.converters.contrib_common import (
     activated,
     channels_first,
     channels_last,
-    derived,
     plus,
 )
 from relay.frontend.onnx.converters.convolution import convolution
@@ -67,13 +66,13 @@ def fused_convolution(node: Node) -> Expr:
 def channels_last_convolution(node: Node) -> Expr:
     """A convolution of images with their channels last; weights are as ever."""
     inputs = [channels_first(node, node.arg(0)), *node.inputs[1:3]]
-    result = channels_last(node, convolution(derived(node, inputs)))
+    result = channels_last(node, convolution(node.derived(inputs)))
     return activated(node, plus(node, result, node.optional(3)))
 
 
 @onnx_op(DOMAIN, "NhwcMaxPool")
 def channels_last_max_pool(node: Node) -> Expr:
     """The largest element in each window of images with their channels last."""
-    (largest, *_) = max_pool(derived(node, [channels_first(node, node.arg(0))]))
+    (largest, *_) = max_pool(node.derived([channels_first(node, node.arg(0))]))
     assert largest is not None
     return channels_last(node, largest)

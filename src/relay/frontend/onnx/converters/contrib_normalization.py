@@ -4,7 +4,6 @@ from relay.frontend.onnx.converters.contrib_common import (
     DOMAIN,
     channels_first,
     channels_last,
-    derived,
     plus,
 )
 from relay.frontend.onnx.converters.normalization import root_mean_square_normalization
@@ -19,7 +18,7 @@ _NARROW = ("float16", "bfloat16")
 def mean_square_normalized(node: Node, value: Expr, scale: Expr, epsilon: float) -> Expr:
     """Rows of `value` divided by the root of their mean square, times `scale`."""
     return root_mean_square_normalization(
-        derived(node, [value, scale], axis=-1, epsilon=float(epsilon))
+        node.derived([value, scale], axis=-1, epsilon=float(epsilon))
     )
 
 
@@ -106,7 +105,7 @@ def quantized_embed_layer_normalization(node: Node) -> list[Expr]:
         table = node.arg(index)
         found = table if places is None else _rows(node, table, places)
         order = {2: 8, 3: 9, 4: 10, 5: 11, 6: 12}[index]
-        return dequantize_linear(derived(node, [found, node.arg(order), node.arg(order + 5)]))
+        return dequantize_linear(node.derived([found, node.arg(order), node.arg(order + 5)]))
 
     total = plus(node, read(2, words), read(3, _positions(node, None, words)))
     if segments is not None:

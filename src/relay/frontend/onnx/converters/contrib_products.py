@@ -8,7 +8,6 @@ from relay.frontend.onnx.converters.contrib_common import (
     DOMAIN,
     channels_first,
     channels_last,
-    derived,
     plus,
 )
 from relay.frontend.onnx.converters.quantization import (
@@ -32,7 +31,7 @@ def _scalar(node: Node, value: Expr) -> Expr:
 
 def scaled_product(node: Node, a: Quantized, b: Quantized, bias: Expr | None) -> Expr:
     """``(a - zero point) @ (b - zero point)`` times both scales, plus `bias`."""
-    total = matmul_integer(derived(node, [a[0], b[0], a[2], b[2]]))
+    total = matmul_integer(node.derived([a[0], b[0], a[2], b[2]]))
     factor = node.call("multiply", _scalar(node, a[1]), _scalar(node, b[1]))
     product = node.call("multiply", node.cast(total, node.dtype(factor)), factor)
     return plus(node, product, bias)
@@ -82,7 +81,7 @@ def quantized_gemm(node: Node) -> Expr:
     left, right = node.arg(0), node.arg(3)
     left = node.transpose(left, (1, 0)) if node.integer("transA", 0) else left
     right = node.transpose(right, (1, 0)) if node.integer("transB", 0) else right
-    total = matmul_integer(derived(node, [left, right, node.optional(2), node.optional(5)]))
+    total = matmul_integer(node.derived([left, right, node.optional(2), node.optional(5)]))
     total = plus(node, total, node.optional(6))
     scales = node.call("multiply", _scalar(node, node.arg(1)), _scalar(node, node.arg(4)))
     factor = affine(node, scales, node.number("alpha", 1.0), 0)
@@ -91,7 +90,7 @@ def quantized_gemm(node: Node) -> Expr:
         return result
     zero = node.optional(8)
     zero = node.constant(0, node.dtype(node.arg(0))) if zero is None else zero
-    return quantize_linear(derived(node, [result, node.arg(7), zero]))
+    return quantize_linear(node.derived([result, node.arg(7), zero]))
 
 
 @onnx_op(DOMAIN, "QLinearConv")
@@ -100,4 +99,4 @@ def quantized_convolution(node: Node) -> Expr:
     if not node.integer("channels_last", 0):
         return qlinear_conv(node)
     inputs = [channels_first(node, node.arg(0)), *node.inputs[1:]]
-    return channels_last(node, qlinear_conv(derived(node, inputs)))
+    return channels_last(node, qlinear_conv(node.derived(inputs)))

@@ -11,7 +11,6 @@ from relay.frontend.onnx.converters.contrib_common import (
     DOMAIN,
     channels_first,
     channels_last,
-    derived,
 )
 from relay.frontend.onnx.converters.pooling import average_pool, global_average_pool
 from relay.frontend.onnx.converters.quantization import dequantize_linear, quantize_linear
@@ -27,14 +26,14 @@ onnx_op(DOMAIN, "DequantizeLinear")(dequantize_linear)
 def dequantized(node: Node, index: int) -> Expr:
     """What input `index` stands for; its scale and zero point follow it."""
     inputs = [node.arg(index), node.arg(index + 1), node.optional(index + 2)]
-    return dequantize_linear(derived(node, inputs))
+    return dequantize_linear(node.derived(inputs))
 
 
 def quantized(node: Node, value: Expr, index: int, dtype: str) -> Expr:
     """`value` with the scale that is input `index`, and the zero point that follows it."""
     zero = node.optional(index + 1)
     zero = node.constant(0, dtype) if zero is None else zero
-    return quantize_linear(derived(node, [value, node.arg(index), zero]))
+    return quantize_linear(node.derived([value, node.arg(index), zero]))
 
 
 def _binary(operator: str) -> Callable[[Node], Expr]:
@@ -54,7 +53,7 @@ def _unary(apply: Callable[[Node, Expr], Expr]) -> Callable[[Node], Expr]:
 
 
 def _softmax(node: Node, value: Expr) -> Expr:
-    inner = derived(node, [value], axis=node.integer("axis", -1))
+    inner = node.derived([value], axis=node.integer("axis", -1))
     return softmax(inner) if node.integer("opset") >= 13 else softmax_flattened(inner)
 
 
@@ -63,8 +62,8 @@ def _pooled(pool: Callable[[Node], Expr]) -> Callable[[Node, Expr], Expr]:
 
     def apply(node: Node, value: Expr) -> Expr:
         if not node.integer("channels_last", 0):
-            return pool(derived(node, [value]))
-        return channels_last(node, pool(derived(node, [channels_first(node, value)])))
+            return pool(node.derived([value]))
+        return channels_last(node, pool(node.derived([channels_first(node, value)])))
 
     return apply
 

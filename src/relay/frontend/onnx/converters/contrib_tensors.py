@@ -1,6 +1,6 @@
 """Other operators of ``com.microsoft``: shapes, padding, images, distances, transforms."""
 
-from relay.frontend.onnx.converters.contrib_common import DOMAIN, derived
+from relay.frontend.onnx.converters.contrib_common import DOMAIN
 from relay.frontend.onnx.converters.images import grid_sample
 from relay.frontend.onnx.converters.shape import pad_by_inputs, triangle
 from relay.frontend.onnx.converters.signal import fourier
@@ -29,7 +29,7 @@ def pad(node: Node) -> Expr:
     widths = node.arg(1)
     if node.rank(widths) == 2:
         widths = node.reshape(widths, node.shape(widths)[1:])
-    return pad_by_inputs(derived(node, [node.arg(0), widths, node.optional(2)]))
+    return pad_by_inputs(node.derived([node.arg(0), widths, node.optional(2)]))
 
 
 @onnx_op(DOMAIN, "CropAndResize")
@@ -81,7 +81,7 @@ def real_fourier(node: Node) -> Expr:
     """The first half of the spectrum of real rows: a real and an imaginary part, unscaled."""
     _check_transform(node)
     value = node.call("expand_dims", node.arg(0), axis=-1)
-    inner = derived(node, [value], inverse=0)
+    inner = node.derived([value], inverse=0)
     return fourier(inner, value, node.rank(value) - 2, None, True)
 
 
@@ -90,5 +90,5 @@ def inverse_real_fourier(node: Node) -> Expr:
     """The real rows of even length that a half of a spectrum is of."""
     _check_transform(node)
     value = node.arg(0)
-    inner = derived(node, [value], inverse=1)
+    inner = node.derived([value], inverse=1)
     return node.call("squeeze", fourier(inner, value, node.rank(value) - 2, None, True), axis=(-1,))

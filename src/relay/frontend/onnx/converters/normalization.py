@@ -11,12 +11,38 @@ _NARROW = ("float16", "bfloat16")
 
 
 @onnx_op("", "BatchNormalization")
-def batch_normalization(node: Node) -> list[Expr]:
+def batch_normalization_of_old(node: Node) -> Sequence[Expr]:
+    """Statistics that training has left where `is_test` is set, else those of the batch.
+
+    They are of channels, or of single elements of each image where `spatial` is 0.
+    """
+    normalized = _normalized if node.opset >= 7 or node.integer("is_test", 0) else _trained
+    value = node.arg(0)
+    if node.integer("spatial", 1):
+        return normalized(node)
+    shape = node.dims(value)
+    size = math.prod(shape[1:])
+    inputs = [node.reshape(node.arg(k), (size,)) for k in range(1, 5)]
+    flat = node.derived([node.reshape(value, (shape[0], size)), *inputs])
+    result, *statistics = normalized(flat)
+    kept = [node.reshape(s, shape[1:]) for s in statistics]
+    return [node.reshape(result, shape), *kept]
+
+
+@onnx_op("", "BatchNormalization", since=9)
+def batch_normalization(node: Node) -> Sequence[Expr]:
     """Each channel shifted and scaled by statistics that training has left."""
-    if node.opset >= 14 and node.integer("training_mode", 0):
-        return _trained(node)
-    if node.opset < 9 and not node.integer("spatial", 1):
-        node.unsupported("statistics of single elements (spatial=0) are not supported")
+    return _normalized(node)
+
+
+@onnx_op("", "BatchNormalization", since=14)
+def batch_normalization_or_training(node: Node) -> Sequence[Expr]:
+    """Each channel shifted and scaled by statistics, of the batch where it is training."""
+    return _trained(node) if node.integer("training_mode", 0) else _normalized(node)
+
+
+def _normalized(node: Node) -> list[Expr]:
+    """Normalization by the statistics that training has left."""
     node.only_outputs(1)
     value = node.arg(0)
     statistics = [node.cast(node.arg(i), node.dtype(value)) for i in range(1, 5)]

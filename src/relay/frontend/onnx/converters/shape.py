@@ -119,6 +119,13 @@ def eye_like(node: Node) -> Expr:
 
 
 @onnx_op("", "Reshape")
+def reshape_by_attribute(node: Node) -> Expr:
+    """`reshape` to the sizes of an attribute."""
+    sizes = node.constant(node.integers("shape") or [], "int64")
+    return reshape(node.derived([node.arg(0), sizes]))
+
+
+@onnx_op("", "Reshape", since=5)
 def reshape(node: Node) -> Expr:
     """The same elements in another shape; 0 copies a size, -1 is what is left."""
     value = node.arg(0)
@@ -240,7 +247,20 @@ def expand(node: Node) -> Expr:
     return node.call("where", everywhere, value, value)
 
 
-@onnx_op("", "Tile")
+@onnx_op("", "Tile", values=(1, 2))
+def tile_along_axis(node: Node) -> Expr:
+    """A tensor repeated along one axis."""
+    value = node.arg(0)
+    times, axis = (int(node.static(k, what).item()) for k, what in ((1, "repeats"), (2, "axis")))
+    (axis,) = node.normal_axes([axis], node.rank(value))
+    repeats = [times if k == axis else 1 for k in range(node.rank(value))]
+    node.check_size(
+        [d * t for d, t in zip(node.shape(value), repeats, strict=True)], node.dtype(value)
+    )
+    return node.tile(value, repeats, node.constant(repeats, "int64"))
+
+
+@onnx_op("", "Tile", since=6)
 def tile(node: Node) -> Expr:
     """A tensor repeated along its axes."""
     value = node.arg(0)
@@ -359,7 +379,8 @@ def _wrapped(node: Node, value: Expr, widths: Sequence[tuple[int, int]]) -> Expr
 def pad_by_attributes(node: Node) -> Expr:
     """Elements put around a tensor, as attributes say."""
     fill = node.like(node.number("value", 0.0), node.arg(0))
-    return _pad(node, node.integers("pads") or [], None, fill)
+    name = "pads" if node.opset > 1 else "paddings"
+    return _pad(node, node.integers(name) or [], None, fill)
 
 
 @onnx_op("", "Pad", since=11)
