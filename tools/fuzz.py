@@ -39,7 +39,8 @@ LIMIT = 90.0
 def build(seed: int, number: int, open_: float) -> tuple[Fuzzed, Counter[str]]:
     """Model `number` of a `seed`, and what onnxruntime refused on the way."""
     rng = random.Random(f"{seed}:{number}")
-    builder = Builder(rng, rng.randint(13, 22), open_)
+    opset = rng.randint(7, 12) if rng.random() < 0.2 else rng.randint(13, 22)
+    builder = Builder(rng, opset, open_)
     makers, weights = list(OPERATORS), list(OPERATORS.values())
     wanted = rng.choice((1, 2, 3, 4, 5, 6, 8, 10, 12, 15))
     for _ in range(60):

@@ -13,32 +13,15 @@ from typing import Final
 import numpy as np
 import onnx
 import pytest
-from onnx import NodeProto, TensorProto, checker, defs, helper
+from onnx import TensorProto, checker, defs, helper
 from onnx.backend.test.case.test_case import TestCase
 from onnx.backend.test.loader import load_model_tests
 from onnx.numpy_helper import to_array
 
 import relay.backend.onnx as backend
+from fuzzing.aging import aged
 from onnx_models import runtime
 
-#: Before which version these inputs were attributes: by place, their names.
-ATTRIBUTES: Final[Mapping[str, tuple[int, Mapping[int, str]]]] = {
-    "Clip": (11, {1: "min", 2: "max"}),
-    "Dropout": (12, {1: "ratio"}),
-    "Pad": (11, {1: "pads", 2: "value"}),
-    "ReduceSum": (13, {1: "axes"}),
-    "Reshape": (5, {1: "shape"}),
-    "Slice": (10, {1: "starts", 2: "ends", 3: "axes"}),
-    "Split": (13, {1: "split"}),
-    "Squeeze": (13, {1: "axes"}),
-    "TopK": (10, {1: "k"}),
-    "Unsqueeze": (13, {1: "axes"}),
-    "Upsample": (9, {1: "scales"}),
-    **{
-        f"Reduce{name}": (18, {1: "axes"})
-        for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod SumSquare".split()
-    },
-}
 #: Versions before which what the newest tests have means something else, or nothing.
 OTHERWISE: Final = {
     "BatchNormalization": (7, "without is_test the statistics are those of the batch"),
@@ -82,22 +65,12 @@ def _array(value: object) -> np.ndarray:
 def _aged(case: TestCase, version: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray]] | None:
     """A test's model as one of an older version, and its inputs; None where there is none."""
     graph = case.model.graph
-    node = NodeProto()
-    node.CopyFrom(graph.node[0])
     values = map(_array, case.data_sets[0][0])
     given = dict(zip((i.name for i in graph.input), values, strict=True))
-    since, places = ATTRIBUTES.get(node.op_type, (0, {}))
-    for place, name in sorted(places.items(), reverse=True) if version < since else ():
-        if place >= len(node.input):
-            continue
-        value = given.pop(node.input[place], None)
-        del node.input[place]
-        if value is not None:
-            if not value.size:
-                return None
-            flat = value.reshape(-1).tolist()
-            alone = name in ("k", "min", "max", "ratio", "value")
-            node.attribute.append(helper.make_attribute(name, flat[0] if alone else flat))
+    node = aged(graph.node[0], version, given)
+    if node is None:
+        return None
+    given = {name: value for name, value in given.items() if name in node.input}
     inputs = [i for i in graph.input if i.name in given]
     model = helper.make_model(
         helper.make_graph([node], case.name, inputs, graph.output),
@@ -122,8 +95,8 @@ def _expected(
 
 @pytest.mark.parametrize(("domain", "name", "version"), [*_old_versions()])
 def test_old_version(domain: str, name: str, version: int) -> None:
-    aged = ((case, _aged(case, version)) for case in _cases().get((domain, name), ()))
-    found = [(case, made) for case, made in aged if made is not None][:_NODES]
+    tried = ((case, _aged(case, version)) for case in _cases().get((domain, name), ()))
+    found = [(case, made) for case, made in tried if made is not None][:_NODES]
     if not found:
         pytest.skip("no test of the newest version is one of this version")
     for case, (model, given) in found:

@@ -17,6 +17,8 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from fuzzing.aging import aged
+
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
@@ -293,8 +295,11 @@ class Builder:
         """The results of a new node."""
         names = [self.fresh() for _ in range(outputs)]
         inputs = ["" if a is None else a.name for a in arguments]
-        node = helper.make_node(op_type, inputs, names, **attributes)
         present = [a for a in arguments if a is not None]
+        known = {a.name: a.array for a in present if self._fixed(a.name)}
+        node = aged(helper.make_node(op_type, inputs, names, **attributes), self.opset, known)
+        if node is None:
+            raise Skip("the version has no such node")
         if clear is not None and not clear(present):
             raise Skip("too close to a jump")
         return self.append_all([node], present, names)

@@ -31,11 +31,6 @@ DECLARED: Final[Sequence[tuple[str, str, str]]] = (
         "GroupNormalization of open sizes before version 21, which the standard withdrew",
     ),
     (
-        "Loop",
-        r"\(0, .* instead of .*\(0, ",
-        "a Loop without a single step: open sizes of what it would collect are 0",
-    ),
-    (
         "ConvTranspose",
         " instead of ",
         "onnxruntime adds no pixels where SAME asks for more than windows and strides give",

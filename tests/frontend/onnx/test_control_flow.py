@@ -350,6 +350,27 @@ def test_a_negative_trip_count_is_none() -> None:
     check(looping("m", "_", ON), [x, nothing], m=np.array(-3), c=np.array(True), x=x)
 
 
+@pytest.mark.parametrize("declared", [(2, 3), ("n", 3), None])
+def test_what_is_not_gathered_has_the_declared_sizes(declared: Any) -> None:
+    body = graph(
+        [node("Identity", "on", "goes"), node("Neg", "s", "t"), node("Exp", "s", "e")],
+        [info("i", INT64, []), info("on", BOOL, []), info("s", FLOAT, ("n", 3))],
+        [info("goes", BOOL, []), info("t", FLOAT, ("n", 3)), info("e", FLOAT, declared)],
+        "body",
+    )
+    made = model(
+        graph(
+            [node("Loop", "m _ x", "last every", body=body)],
+            [info("m", INT64, []), info("x", FLOAT, ("n", 3))],
+            [info("every", FLOAT, None)],
+        )
+    )
+    x = np.ones((2, 3), "float32")
+    size = 2 if declared == (2, 3) else 0
+    check(made, [np.zeros((0, size, 3), "float32")], m=np.array(0), x=x)
+    check(made, m=np.array(2), x=x)
+
+
 def test_what_is_around_is_computed_once() -> None:
     module, _ = from_onnx(looping("m", "c", ON))
     (function,) = (

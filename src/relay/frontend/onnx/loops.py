@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from onnx import ValueInfoProto
+
 from relay.frontend.onnx.captures import Captured
 from relay.frontend.onnx.containers import coerced, cons, joined, nil
 from relay.frontend.onnx.division import Divided
 from relay.frontend.onnx.node import Node
+from relay.frontend.onnx.types import dimensions
 from relay.ir.expr import Call, Expr, Function, If, Let, Tuple, TupleGetItem, Var
 from relay.ir.types import FuncType, TensorType, TupleType, Type, scalar_type
 from relay.op.lists import list_of
@@ -197,11 +200,17 @@ class Loop:
 
 
 def stacked(
-    node: Node, gathered: list[Expr] | Expr, axis: int, reverse: bool, trip: Expr | None
+    node: Node,
+    gathered: list[Expr] | Expr,
+    output: ValueInfoProto,
+    trip: Expr | None,
+    axis: int = 0,
+    reverse: bool = False,
 ) -> Expr:
     """What a loop gathered of one output, along a new `axis`; with `reverse` from the last on.
 
-    `trip` is how many there are, if that is no matter of conditions.
+    `trip` is how many there are, if that is no matter of conditions. Where there are none, open
+    sizes are what the graph declares of its `output`, or 0.
     """
     if isinstance(gathered, list):
         values = gathered[::-1] if reverse else gathered
@@ -211,12 +220,19 @@ def stacked(
     if not isinstance(element, TensorType):
         node.unsupported(f"it gathers values of type {element}, which are no tensors")
     count = node.known(trip)
+    declared = dimensions(output.type)
+    if len(declared) != len(element.shape):
+        declared = [0] * len(element.shape)
+    sizes = [
+        d if isinstance(d, int) else other if isinstance(other, int) else 0
+        for d, other in zip(element.shape, declared, strict=True)
+    ]
     return node.call(
         "list.stack",
         gathered,
         axis=axis,
         reverse=not reverse,  # the last one comes first in what is gathered
-        shape=tuple(d if isinstance(d, int) else 0 for d in element.shape),
+        shape=tuple(sizes),
         dtype=element.dtype,
         count=None if count is None else max(0, int(count)),
     )

@@ -107,7 +107,10 @@ def loop(node: Node) -> Result:
     first = None if condition is None else _scalar(node, condition, "bool")
     last, gathered = Loop(node, body, carried, names, trip, first, size=_size(graph)).results()
     exact = trip if condition is None else None
-    stacks = [stacked(node, g, 0, False, exact) for g in gathered]
+    stacks = [
+        stacked(node, g, graph.output[1 + count + k], exact)
+        for g, k in zip(gathered, used, strict=True)
+    ]
     found = dict(zip(used, stacks, strict=True))
     return [*last, *(found.get(k) for k in range(outputs))]
 
@@ -200,7 +203,14 @@ class _Scan:
         size = _size(graph) if outer is None else None
         last, gathered = Loop(node, body, states, names, trip, outer=outer, size=size).results()
         stacks = [
-            stacked(node, g, self.output_axes[k], bool(self.output_backward[k]), trip)
+            stacked(
+                node,
+                g,
+                graph.output[self.states + k],
+                trip,
+                self.output_axes[k],
+                bool(self.output_backward[k]),
+            )
             for k, g in zip(self.used, gathered, strict=True)
         ]
         return [*last, *stacks]
@@ -244,4 +254,8 @@ def batched_scan(node: Node) -> Result:
     outputs = [*range(inner.states), *(inner.states + k for k in inner.used)]
     names = [inner.graph.output[k].name for k in outputs]
     _, gathered = Loop(node, body, [], names, batch).results()
-    return inner.results([stacked(node, g, 0, False, batch) for g in gathered])
+    stacks = [
+        stacked(node, g, inner.graph.output[k], batch)
+        for g, k in zip(gathered, outputs, strict=True)
+    ]
+    return inner.results(stacks)
