@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 
+from relay.codegen.llvm import objects
 from relay.codegen.llvm.calls import SYMBOL, Place, Source, Step
 from relay.codegen.llvm.entry import entry_text
 from relay.codegen.llvm.host import host_target
 from relay.codegen.llvm.jit import compile_kernels
 from relay.codegen.llvm.link import link, object_code
-from relay.codegen.llvm.objects import cache_key, cache_read, cache_write, directory, sweep
+from relay.codegen.llvm.objects import (
+    cache_key,
+    cache_read,
+    cache_write,
+    directory,
+    object_path,
+    sweep,
+)
 from relay.loop.ir import Buffer, For, Func, Kind, Load, Store
 from relay.runtime.executable import Executable, TensorSpec
 from relay.runtime.memory import aligned_empty
@@ -89,13 +97,18 @@ def test_cache(tmp_path, monkeypatch):
     assert cache_read(key) is None
     cache_write(key, b"object")
     assert cache_read(key) == b"object"
-    path = directory() / f"{key}.o"
+    path = object_path(key)
     path.write_bytes(path.read_bytes() + b"x")
     assert cache_read(key) is None
     for number in range(4):
-        cache_write(f"{number}", bytes(1000))
-    sweep(directory(), 2500)
-    assert len(list(directory().iterdir())) == 2
+        cache_write(f"ff{number}", bytes(1000))
+    folder = object_path("ff").parent
+    sweep(folder, 8192)
+    assert len(list(folder.iterdir())) == 2
+    monkeypatch.setattr(objects, "BOUND", 4096 * 256)
+    for number in range(objects._SWEEP_EVERY + 1):
+        cache_write(f"ee{number}", b"one in each block")
+    assert len(list(object_path("ee").parent.iterdir())) <= objects._SWEEP_EVERY
     first, again = (compile_kernels([add_func("cached")], target).objects for _ in range(2))
     assert first == again
     monkeypatch.setenv("RELAY_CACHE", "off")

@@ -1,12 +1,14 @@
 """The cache of object code on disk.
 
-A file ``<key>.o`` in ``${XDG_CACHE_HOME:-~/.cache}/relay/objects`` (``%LOCALAPPDATA%`` on Windows)
-holds one object, and whatever its writer puts before it. The key is the SHA-256 of: the layout
+A file ``<shard>/<key>.o`` in ``${XDG_CACHE_HOME:-~/.cache}/relay/objects`` (``%LOCALAPPDATA%`` on
+Windows) holds one object, and whatever its writer puts before it. A shard is a folder with the keys
+that begin with the same two digits. The key is the SHA-256 of: the layout
 version of this cache, the version of llvmlite, a digest of the code generator's own sources, the
 target's triple, CPU, vector width and features, and the text that determines the code: LLVM IR, or
 what `relay.lower.record` says of a fused function. A file starts with the digest of its contents; a
 file that does not match is ignored and written anew. Files are written under a temporary name and
-renamed. When the cache outgrows its bound, the files used longest ago go first.
+renamed. When a shard outgrows its part of the bound, the files in it used longest ago go first:
+only one shard is looked at every now and then, for a full cache has some 100,000 files.
 
 ``RELAY_CACHE=off`` in the environment turns the cache off.
 """
@@ -23,13 +25,16 @@ from relay.target import Target
 
 #: Bytes that the cache may take on disk.
 BOUND = 1 << 30
-_LAYOUT = 2
+_SHARDS = 256
+_LAYOUT = 3
 _DIGEST_BYTES = 32
 _SWEEP_EVERY = 256
+#: What a file takes at least on most file systems.
+_BLOCK = 4096
 
 
 class _Counter:
-    """Files written by this process since it last looked at the cache's size."""
+    """Files written by this process."""
 
     written = 0
 
@@ -88,12 +93,17 @@ def text_key(text: str) -> str:
     return hashlib.sha256(repr((_LAYOUT, text)).encode()).hexdigest()
 
 
+def object_path(key: str) -> Path | None:
+    """The file of the object under `key`; None where the cache is off."""
+    folder = directory()
+    return None if folder is None else folder / key[:2] / f"{key}.o"
+
+
 def cache_read(key: str) -> bytes | None:
     """The object under `key`, or None."""
-    folder = directory()
-    if folder is None:
+    path = object_path(key)
+    if path is None:
         return None
-    path = folder / f"{key}.o"
     try:
         data = path.read_bytes()
     except OSError:
@@ -108,29 +118,29 @@ def cache_read(key: str) -> bytes | None:
 
 def cache_write(key: str, image: bytes) -> None:
     """Keep an object; a cache that cannot be written is no error."""
-    folder = directory()
-    if folder is None:
+    path = object_path(key)
+    if path is None:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(image).digest() + image)
-        Path(name).replace(folder / f"{key}.o")
+        Path(name).replace(path)
         _Counter.written += 1
         if _Counter.written % _SWEEP_EVERY == 1:
-            sweep(folder, BOUND)
+            sweep(path.parent, BOUND // _SHARDS)
     except OSError:
         return
 
 
 def sweep(folder: Path, bound: int) -> None:
-    """Delete the files used longest ago until those left take at most `bound` bytes."""
+    """Delete the files used longest ago until those left take at most `bound` bytes on disk."""
     files = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
             status = path.stat()
-            files.append((status.st_mtime, status.st_size, path))
+            files.append((status.st_mtime, -(-status.st_size // _BLOCK) * _BLOCK, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
         if total <= bound:
