@@ -41,3 +41,19 @@ def test_short_ones_stay_as_they_are():
     module = relay.IRModule.from_expr(joined(4, relay.concatenate))
     assert SplitJoins(4)(module) is module
     assert operators(module["main"]) == ["concatenate"]
+
+
+def test_fusion_leaves_them_apart():
+    module = relay.IRModule.from_expr(joined(200, relay.concatenate))
+    library = relay.build(module)
+    # Of 64 each, by one kernel, and what is left together with the join of the four.
+    assert [call.kernel for call in library.calls] == [
+        *["fused_concatenate"] * 3,
+        "fused_concatenate_concatenate",
+    ]
+    found = create_executor("graph", module).evaluate()(*values(200)).numpy()
+    np.testing.assert_array_equal(found, np.concatenate(values(200)))
+    few = relay.build(
+        relay.IRModule.from_expr(joined(9, lambda t: relay.exp(relay.concatenate(t))))
+    )
+    assert len(few.calls) == 1

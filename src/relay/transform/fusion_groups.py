@@ -19,6 +19,7 @@ from relay.ir.types import TensorType, Type
 from relay.ir.visit import post_order
 from relay.op.nn.layout import LayoutTransform
 from relay.transform.calls import declaration, is_operator_call, operator_name
+from relay.transform.split_joins import MAX_JOINED
 
 VIEWS: Final = frozenset(
     {"reshape", "contrib_reverse_reshape", "squeeze", "expand_dims", "nn.batch_flatten"}
@@ -98,17 +99,26 @@ def _transposes(call: Call) -> bool:
     return source.axes[-1].letter != target.axes[-1].letter and call.checked_type.shape[-1] != 1
 
 
+def _joined(call: Call) -> int:
+    """How many tensors a call joins."""
+    if operator_name(call) not in ("concatenate", "stack") or not isinstance(call.args[0], Tuple):
+        return 0
+    return len(call.args[0].fields)
+
+
 @dataclass
 class Group:
     """A set of calls, as a union-find node at the call that its results leave by.
 
-    `costly`: it computes something worth computing only once per element.
+    `costly`: it computes something worth computing only once per element. `joined` counts the
+    tensors that its calls join.
     """
 
     index: int
     pattern: int
     size: int
     costly: bool
+    joined: int
     parent: "Group | None" = None
 
     def root(self) -> "Group":
@@ -156,7 +166,7 @@ class Grouping:
         self.calls = [node for node in self.order if is_operator_call(node)]
         self.index: dict[Expr, int] = {call: i for i, call in enumerate(self.calls)}
         self._groups = [
-            Group(i, declaration(call).pattern, 1, operator_name(call) in COSTLY)
+            Group(i, declaration(call).pattern, 1, operator_name(call) in COSTLY, _joined(call))
             for i, call in enumerate(self.calls)
         ]
         self._max_depth = max_depth
@@ -253,10 +263,14 @@ class Grouping:
         roots.pop(id(target), None)
         if target.size + sum(g.size for g in roots.values()) > self._max_depth:
             return
+        joining = [g.joined for g in (target, *roots.values()) if g.joined]
+        if len(joining) > 1 and sum(joining) > MAX_JOINED:
+            return
         for group in roots.values():
             group.parent = target
             target.size += group.size
             target.costly |= group.costly
+            target.joined += group.joined
             target.pattern = max(target.pattern, group.pattern)
 
     def _between(self, source: int, sink: int, rule: PathRule) -> list[int] | None:

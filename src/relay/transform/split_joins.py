@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from relay.ir.expr import Call, Expr, Function, Tuple
 from relay.ir.module import IRModule
@@ -9,6 +10,9 @@ from relay.ir.types import TensorType
 from relay.ir.visit import rewrite
 from relay.transform.base import FunctionPass, PassContext
 from relay.transform.calls import attribute, is_call_of, make, normalize_axis, operator_name
+
+MAX_JOINED: Final = 64
+"""How many tensors one kernel joins at most. Fusion keeps to that too."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class SplitJoins(FunctionPass):
         stack((%a, %b, %c))         ->   concatenate((stack((%a, %b)), stack((%c,))))
     """
 
-    limit: int = 64
+    limit: int = MAX_JOINED
 
     opt_level = 0
     required = ("InferType",)

@@ -133,11 +133,10 @@ class _Layer:
 
     def at(self, projected: Expr, step: int) -> Expr:
         """The rows of `projected` that belong to `step`: (batch, gates * hidden)."""
-        if isinstance(self.batch, int):
-            return self.node.slice_axis(projected, 0, step * self.batch, (step + 1) * self.batch)
         width = self.node.dims(projected)[1]
         whole = self.node.reshape(projected, (self.steps, self.batch, width))
-        part = self.node.slice_axis(whole, 0, step, step + 1)
+        place = self.node.constant([step], "int64")
+        part = self.node.call("take", whole, place, axis=0, mode="clip")
         return self.node.call("squeeze", part, axis=(0,))
 
     def gate(self, gates: Expr, index: int, count: int = 1) -> Expr:
