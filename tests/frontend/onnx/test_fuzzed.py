@@ -100,6 +100,15 @@ def test_exponentials_of_whole_numbers():
     same_everywhere(model, inputs)
 
 
+def test_a_bias_of_open_sizes_for_known_ones():
+    model, inputs = single("LayerNormalization", [floats(2, 1, 3), floats(1, 3), floats(1, 3)])
+    model.graph.node[0].attribute.append(helper.make_attribute("axis", 1))
+    same_everywhere(opened(model, "i2", "m", "n"), inputs)
+    machine = relay.create_executor("vm", mod=from_onnx(opened(model, "i2", "m", "n"))[0])
+    with pytest.raises(RelayError, match=r"\(2, 3\) does not broadcast to \(1, 3\)"):
+        machine.evaluate()(floats(2, 1, 3), floats(1, 3), floats(2, 3))
+
+
 # ---------------------------------------------------------------- what damaged models came down to
 
 

@@ -20,7 +20,6 @@ from relay.op.gradients import (
     unbroadcast,
 )
 from relay.op.shapes import (
-    broadcast_dim,
     broadcast_shape,
     expect_kind,
     expect_same_dtype,
@@ -67,10 +66,13 @@ class BroadcastTo(Operator):
 
 
 def _expanded(operator_name: str, old: Sequence[Dim], new: Sequence[Dim]) -> tuple[Dim, ...]:
-    """`new`, when a tensor of shape `old` broadcasts to it; raises `TypeInferenceError` else."""
+    """`new`, when a tensor of shape `old` broadcasts to it; raises `TypeInferenceError` else.
+
+    Whether an open size does, a run decides.
+    """
     padded = (*(1,) * (len(new) - len(old)), *old)
     fits = len(padded) == len(new) and all(
-        a == 1 or isinstance(b, Any) or broadcast_dim(a, b) == b
+        a in (1, b) or isinstance(a, Any) or isinstance(b, Any)
         for a, b in zip(padded, new, strict=True)
     )
     if not fits:
