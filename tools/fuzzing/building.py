@@ -278,7 +278,7 @@ class Builder:
         wider = [k for k, d in enumerate(value.shape) if d == 1 and self.chance(0.2)]
         sizes = [self.size(3) if k in wider else d for k, d in enumerate(sizes)]
         sizes = sizes[self.rng.randint(0, len(sizes)) if self.chance(0.4) else 0 :]
-        if self.chance(0.1) and len(sizes) < 5:
+        if self.chance(0.1) and value.rank <= len(sizes) < 5:
             sizes = [self.size(3), *sizes]
         return self.source(tuple(sizes), value.dtype)
 

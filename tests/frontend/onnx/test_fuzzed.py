@@ -100,6 +100,15 @@ def test_exponentials_of_whole_numbers():
     same_everywhere(model, inputs)
 
 
+def test_a_pool_whose_last_window_would_be_beside_the_image():
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["p"], ceil_mode=1, kernel_shape=[1], strides=[3]),
+        helper.make_node("Add", ["p", "z"], ["y"]),
+    ]
+    inputs = {"x": floats(1, 2, 6), "z": floats(1, 2, 2, seed=1)}
+    same_everywhere(opened(model_of(nodes, inputs, ["y"]), "x", "l", "m", "n"), inputs)
+
+
 def test_a_bias_of_open_sizes_for_known_ones():
     model, inputs = single("LayerNormalization", [floats(2, 1, 3), floats(1, 3), floats(1, 3)])
     model.graph.node[0].attribute.append(helper.make_attribute("axis", 1))

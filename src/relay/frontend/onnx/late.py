@@ -71,12 +71,17 @@ class LateNode(DynamicOperator):
         proto = self._proto()
         given = dict(zip(filter(None, proto.input), types, strict=True))
         outputs = [name for name in proto.output if name]
-        if defs.has(proto.op_type, self.opset, self.domain):
+        results: Sequence[Type]
+        if not self.values and all(isinstance(t, TensorType) and t.is_static for t in types):
+            results = self._types(types, 0)
+        elif defs.has(proto.op_type, self.opset, self.domain):
             found = _inferred(proto, self.domain, self.opset, given)
             results = [_result(proto, found.get(name), given) for name in outputs]
         else:
             results = tried_types(types, self._types)
-        if self.rank is not None and any(len(r.shape) != self.rank for r in results):
+        if self.rank is not None and any(
+            not isinstance(r, TensorType) or len(r.shape) != self.rank for r in results
+        ):
             raise TypeInferenceError(
                 f"{proto.op_type}: an open size is 1, so that the result has not the {self.rank} "
                 "dimensions that the program was made for; give its axes, or the sizes of the input"

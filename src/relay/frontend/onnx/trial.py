@@ -15,35 +15,41 @@ from relay.support.errors import RelayError, TypeInferenceError
 Convert: TypeAlias = Callable[[Sequence[Type], int], Sequence[Type]]
 _Number: TypeAlias = Callable[[int], int]
 
-#: What the k-th open size is taken for, in two trials. Many operators want multiples of a small
+#: What the k-th open size is taken for, in several trials. Many operators want multiples of a small
 #: power of two; some want sizes to be the same that have no name in common.
-_ATTEMPTS: Final[tuple[tuple[_Number, _Number], ...]] = (
+_ATTEMPTS: Final[tuple[tuple[_Number, ...], ...]] = (
     (lambda k: 16 * (k + 2), lambda k: 16 * (2 * k + 5)),
     (lambda _: 64, lambda _: 128),
 )
-#: What values are taken for, in two trials: more than any of the sizes.
-_VALUES: Final = (1024, 2048)
+#: The last trial is of sizes that bounds of an operator do not cut off. It may fail.
+_SMALL: Final[tuple[_Number]] = (lambda k: k + 2,)
+#: What values are taken for, in the trials: more than any of the sizes.
+_VALUES: Final = (1024, 2048, 512)
 
 
 def tried_types(types: Sequence[Type], convert: Convert) -> list[TensorType]:
     """The types of what `convert` makes of arguments of `types`, some of whose sizes are open.
 
-    A size of a result is known where two trials agree about it, and has the name of the one open
-    size that it is equal to in both. Raises `TypeInferenceError` where the trials fail.
+    A size of a result is known where all trials agree about it, and has the name of the one open
+    size that it is equal to in all. Raises `TypeInferenceError` where the trials fail.
     """
     reasons: list[str] = []
     for numbers in _ATTEMPTS:
-        trials = [_Trial(types, number) for number in numbers]
-        names: dict[tuple[int, int], Dim] = {}
-        for (size, x), (_, y) in zip(*(t.sizes for t in trials), strict=True):
-            names[x, y] = Any() if (x, y) in names else size
-        try:
-            one, other = (
-                convert(trial.types, value) for trial, value in zip(trials, _VALUES, strict=True)
-            )
-            return [_agreed(a, b, names) for a, b in zip(one, other, strict=True)]
-        except RelayError as error:
-            reasons.append(error.message)
+        trials = [_Trial(types, number) for number in numbers + _SMALL]
+        made: list[Sequence[Type]] = []
+        for trial, value in zip(trials, _VALUES, strict=True):
+            try:
+                made.append(convert(trial.types, value))
+            except RelayError as error:
+                reasons.append(error.message)
+                break
+        if len(made) < len(numbers):
+            continue
+        names: dict[tuple[int, ...], Dim] = {}
+        for sizes in zip(*(trial.sizes for trial in trials[: len(made)]), strict=True):
+            key = tuple(number for _, number in sizes)
+            names[key] = Any() if key in names else sizes[0][0]
+        return [_agreed(results, names) for results in zip(*made, strict=True)]
     raise TypeInferenceError(f"the type of what it makes is not known: {reasons[0]}")
 
 
@@ -70,11 +76,13 @@ class _Trial:
         return self.sizes[-1][1]
 
 
-def _agreed(one: Type, other: Type, names: Mapping[tuple[int, int], Dim]) -> TensorType:
-    """What two trials say of a result."""
-    if not (isinstance(one, TensorType) and isinstance(other, TensorType)) or (
-        (one.dtype, len(one.shape)) != (other.dtype, len(other.shape))
-    ):
-        raise TypeInferenceError(f"it is {one} or {other}")
-    pairs = zip(one.concrete_shape, other.concrete_shape, strict=True)
-    return TensorType([x if x == y else names.get((x, y), Any()) for x, y in pairs], one.dtype)
+def _agreed(results: Sequence[Type], names: Mapping[tuple[int, ...], Dim]) -> TensorType:
+    """What the trials say of a result."""
+    tensors = [r for r in results if isinstance(r, TensorType)]
+    kinds = {(tensor.dtype, len(tensor.shape)) for tensor in tensors}
+    if len(tensors) != len(results) or len(kinds) != 1:
+        raise TypeInferenceError(f"it is {' or '.join(map(str, results))}")
+    sizes = zip(*(tensor.concrete_shape for tensor in tensors), strict=True)
+    return TensorType(
+        [key[0] if len({*key}) == 1 else names.get(key, Any()) for key in sizes], tensors[0].dtype
+    )
