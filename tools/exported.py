@@ -94,10 +94,12 @@ class Network:
     )
     kind: str | None = None
 
-    def make(self) -> torch.nn.Module:
-        """The network with random weights."""
+    def make(self, eager: bool) -> torch.nn.Module:
+        """The network with random weights; `eager` writes attention out, as fusing tools want it."""
         torch.manual_seed(0)
         config = getattr(transformers, self.config)(**self.options)
+        if eager:
+            config._attn_implementation = "eager"
         network: torch.nn.Module = getattr(transformers, self.model)(config)
         return network.eval()
 
@@ -239,11 +241,11 @@ class _First(torch.nn.Module):
         return tuple(v for v in found.values() if isinstance(v, torch.Tensor))[:2]
 
 
-def export(network: Network, path: Path, dynamo: bool) -> None:
-    """Write `network` to an ONNX file."""
+def export(network: Network, path: Path, dynamo: bool, eager: bool) -> None:
+    """Write `network` to an ONNX file, by either exporter of PyTorch."""
     given = network.inputs(*SIZES[0])
     names, arguments = list(given), tuple(given.values())
-    module = _First(network.make(), names).eval()
+    module = _First(network.make(eager), names).eval()
     quiet = io.StringIO()
     with torch.no_grad(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         if dynamo:
@@ -305,7 +307,7 @@ def difference(network: Network, path: Path) -> float:
 def examine(network: Network, path: Path, options: Namespace) -> tuple[bool, str]:
     """Whether the network gives the same everywhere, and what to say of it."""
     try:
-        export(network, path, options.exporter == "dynamo")
+        export(network, path, options.exporter == "dynamo", options.fused)
         if options.fused:
             fuse(network, path)
     except Exception as error:
