@@ -95,7 +95,7 @@ class Network:
     kind: str | None = None
 
     def make(self, eager: bool) -> torch.nn.Module:
-        """The network with random weights; `eager` writes attention out, as fusing tools want it."""
+        """The network with random weights; `eager` writes attention out, for the fusing tool."""
         torch.manual_seed(0)
         config = getattr(transformers, self.config)(**self.options)
         if eager:

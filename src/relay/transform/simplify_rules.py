@@ -231,7 +231,11 @@ def constant_last(call: Call) -> Expr | None:
 
 
 def merge_constants(call: Call) -> Expr | None:
-    """``(x op a) op b`` as ``x op (a op b)``, for constants that together stay as small."""
+    """``(x op a) op b`` as ``x op (a op b)``, for constants that together stay as small.
+
+    Not for sums of two numbers that cancel: those are there to round between them. And not where
+    a product of finite numbers is infinite or 0, which a product with `x` need not be.
+    """
     inner, last = call.args
     if operator_name(inner) != operator_name(call):
         return None
@@ -240,9 +244,17 @@ def merge_constants(call: Call) -> Expr | None:
     a, b, found = constant_array(first), constant_array(last), tensor_type(call)
     if a is None or b is None or found is None or isinstance(data, Constant):
         return None
-    joined = np.add(a, b) if is_call_of(call, "add") else np.multiply(a, b)
+    with np.errstate(all="ignore"):
+        joined = np.add(a, b) if is_call_of(call, "add") else np.multiply(a, b)
     if joined.size > max(a.size, b.size):
         return None
+    if np.issubdtype(joined.dtype, np.floating):
+        if is_call_of(call, "multiply"):
+            usual = np.isfinite(a) & np.isfinite(b) & (a != 0) & (b != 0)
+            if not np.all((np.isfinite(joined) & (joined != 0)) | ~usual):
+                return None
+        elif joined.size == 1 and abs(joined.item()) < max(abs(a.item()), abs(b.item())) / 2:
+            return None
     merged = Call(call.op, (data, constant(joined.astype(a.dtype), found.dtype)), span=call.span)
     return merged if merged.checked_type == found else None
 

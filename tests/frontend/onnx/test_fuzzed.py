@@ -100,6 +100,18 @@ def test_exponentials_of_whole_numbers():
     same_everywhere(model, inputs)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-6), ("float64", 1e-14)])
+def test_small_results_have_all_digits(dtype, bound):
+    x = np.concatenate([np.linspace(-80, 80, 999), np.geomspace(1e-6, 1, 99)]).astype(dtype)
+    wide = x.astype(np.longdouble)
+    soft = np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))
+    for name, expected in (("Softplus", soft), ("Mish", wide * np.tanh(soft))):
+        module, _ = from_onnx(single(name, [x], opset=22)[0])
+        for executor in ("debug", "graph"):
+            found = relay.create_executor(executor, mod=module).evaluate()(x).numpy()
+            np.testing.assert_allclose(found, expected, rtol=bound, atol=np.finfo(dtype).tiny)
+
+
 def test_a_pool_whose_last_window_would_be_beside_the_image():
     nodes = [
         helper.make_node("MaxPool", ["x"], ["p"], ceil_mode=1, kernel_shape=[1], strides=[3]),

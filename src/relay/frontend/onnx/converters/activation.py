@@ -29,10 +29,22 @@ def exponential_unit(node: Node, value: Expr, alpha: float, scale: float = 1.0) 
 
 
 def soft_plus(node: Node, value: Expr) -> Expr:
-    """``log(1 + exp(x))``, in a form that does not overflow."""
+    """``log(1 + exp(x))``, in a form that neither overflows nor loses small results."""
     negative = node.call("negative", node.call("abs", value))
-    rest = node.call("log", affine(node, node.call("exp", negative), 1, 1))
+    rest = _log_of_one_plus(node, node.call("exp", negative))
     return node.call("add", node.call("nn.relu", value), rest)
+
+
+def _log_of_one_plus(node: Node, value: Expr) -> Expr:
+    """``log(1 + x)`` for x in 0 .. 1, which rounding ``1 + x`` would make wrong for small x.
+
+    W. Kahan's correction: ``log(u) * x / (u - 1)`` for the rounded ``u = 1 + x``.
+    """
+    whole = affine(node, value, 1, 1)
+    rounded = affine(node, whole, 1, -1)
+    factor = node.call("divide", value, rounded)
+    right = node.call("multiply", node.call("log", whole), factor)
+    return node.call("where", node.call("equal", rounded, node.like(0, rounded)), value, right)
 
 
 def soft_sign(node: Node, value: Expr) -> Expr:
@@ -141,8 +153,13 @@ def softsign(node: Node) -> Expr:
 
 @onnx_op("", "Mish")
 def mish(node: Node) -> Expr:
-    """``x * tanh(softplus(x))``."""
-    return node.call("multiply", node.arg(0), node.call("tanh", soft_plus(node, node.arg(0))))
+    """``x * tanh(softplus(x))``, which is ``x * n / (n + 2)`` for ``n = exp(x) * (exp(x) + 2)``."""
+    value = node.arg(0)
+    # From here on the fraction is 1 to all digits; a little further, it would overflow.
+    limit = 5.0 if node.dtype(value) == "float16" else 20.0
+    e = node.call("exp", node.call("minimum", value, node.like(limit, value)))
+    n = node.call("multiply", e, affine(node, e, 1, 2))
+    return node.call("multiply", value, node.call("divide", n, affine(node, n, 1, 2)))
 
 
 @onnx_op("", "Gelu")
