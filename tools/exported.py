@@ -6,7 +6,8 @@ The networks are small ones of architectures that the package transformers defin
 weights. Each is exported once, imported with its open sizes, and run by the virtual machine for
 three batch sizes and lengths. With ``--fused`` onnxruntime's tool for transformers first puts
 operators of ``com.microsoft`` into the model. Needs torch, transformers, onnxscript and
-onnxruntime. The exit status is 1 where a network cannot be imported, fails, or differs.
+onnxruntime. What these cannot export is counted apart; the exit status is 1 where a network cannot
+be imported, fails, or differs.
 """
 
 import contextlib
@@ -304,23 +305,23 @@ def difference(network: Network, path: Path) -> float:
     return worst
 
 
-def examine(network: Network, path: Path, options: Namespace) -> tuple[bool, str]:
-    """Whether the network gives the same everywhere, and what to say of it."""
+def examine(network: Network, path: Path, options: Namespace) -> tuple[str, str]:
+    """What became of a network (same, failed or not exported), and what to say of it."""
     try:
         export(network, path, options.exporter == "dynamo", options.fused)
         if options.fused:
             fuse(network, path)
     except Exception as error:
         # The exporter and the tool raise what they like: it is no fault of ours.
-        return True, f"not exported: {type(error).__name__}: {str(error).splitlines()[0][:100]}"
+        return "not exported", f"{type(error).__name__}: {str(error).partition(chr(10))[0][:100]}"
     kinds = Counter(n.op_type for n in onnx.load(path).graph.node if n.domain == "com.microsoft")
     try:
         apart = difference(network, path)
     except RelayError as error:
-        return False, f"FAILED: {error}"
+        return "failed", str(error)
     used = ", ".join(f"{count} {name}" for name, count in sorted(kinds.items()))
-    verdict = "same" if apart <= TOLERANCE else "DIFFERS"
-    return apart <= TOLERANCE, f"{verdict}, {apart:.1e} apart" + (f"; {used}" if used else "")
+    kind = "same" if apart <= TOLERANCE else "failed"
+    return kind, f"{apart:.1e} apart" + (f"; {used}" if used else "")
 
 
 def main() -> int:
@@ -340,16 +341,16 @@ def main() -> int:
         for name in options.names or NETWORKS
         if not options.fused or NETWORKS[name].kind is not None
     ]
-    failed = 0
+    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for name in wanted:
-            fine, text = examine(NETWORKS[name], folder / f"{name}.onnx", options)
-            failed += not fine
-            print(f"{name}: {text}", flush=True)
-    print(f"{len(wanted)} networks, {failed} failed")
-    return 1 if failed else 0
+            kind, text = examine(NETWORKS[name], folder / f"{name}.onnx", options)
+            counts[kind] += 1
+            print(f"{name}: {kind}: {text}", flush=True)
+    print(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    return 1 if counts["failed"] else 0
 
 
 if __name__ == "__main__":

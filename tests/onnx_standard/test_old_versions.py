@@ -93,6 +93,16 @@ def _expected(
         return [_array(a) for a in case.data_sets[0][1]]
 
 
+def test_nearly_all_old_versions_are_tried() -> None:
+    versions = [*_old_versions()]
+    tried = [
+        (domain, name, version)
+        for domain, name, version in versions
+        if any(_aged(case, version) for case in _cases().get((domain, name), ()))
+    ]
+    assert len(tried) > 0.9 * len(versions)
+
+
 @pytest.mark.parametrize(("domain", "name", "version"), [*_old_versions()])
 def test_old_version(domain: str, name: str, version: int) -> None:
     tried = ((case, _aged(case, version)) for case in _cases().get((domain, name), ()))

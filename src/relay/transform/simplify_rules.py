@@ -396,7 +396,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(("power",), "x ** 2 = x * x", square),
     Rule(("divide",), "x / 2^k = x * 2^-k, exactly", exact_division),
     Rule(("erf", "tanh", "sigmoid"), "f(x / c) = f(x * (1 / c)), nearly", smooth_of_division),
-    Rule(("add", "multiply"), "(x op a) op b = x op (a op b)", merge_constants),
+    Rule(
+        ("add", "multiply"),
+        "(x op a) op b = x op (a op b) where a and b neither cancel nor overflow",
+        merge_constants,
+    ),
 )
 """Every rule, in order of trying."""
 

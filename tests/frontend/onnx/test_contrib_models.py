@@ -169,6 +169,15 @@ def test_types_that_no_trial_finds() -> None:
         from_onnx(model)
 
 
+def test_values_of_which_no_trial_is_made() -> None:
+    """Whether something is dropped is a truth value."""
+    inputs = [floats(2, 4), floats(4), None, np.float32(0.5), np.array(False)]
+    model, _ = contrib("BiasDropout", inputs)
+    named(model, {"i0": ("batch", None), "i1": (None,), "i3": (), "i4": ()})
+    with pytest.raises(UnsupportedError, match=r"it depends on the value of a bool"):
+        from_onnx(model)
+
+
 # ---------------------------------------------------------------------- made by onnxruntime
 
 

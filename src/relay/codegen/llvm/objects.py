@@ -23,12 +23,12 @@ from pathlib import Path
 
 from relay.target import Target
 
-#: Bytes that the cache may take on disk.
+#: Bytes that the cache may take on disk, and a little more until a shard is looked at.
 BOUND = 1 << 30
 _SHARDS = 256
 _LAYOUT = 3
 _DIGEST_BYTES = 32
-_SWEEP_EVERY = 256
+_SWEEP_EVERY = 64
 #: What a file takes at least on most file systems.
 _BLOCK = 4096
 

@@ -32,6 +32,8 @@ from relay.support.errors import ImportModelError, RelayError, TypeInferenceErro
 
 #: How malformed models make converters fail where no check names the fault.
 MALFORMED: Final = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
+#: Data types of values that may be taken for the numbers of a trial.
+_TRIED: Final = ("float32", "float64", "int32", "int64")
 #: How the package onnx refuses a node.
 _REFUSALS: Final = (
     checker.ValidationError,
@@ -115,7 +117,8 @@ class LateNode(DynamicOperator):
         arguments: list[Expr] = [Var(f"i{k}", type_) for k, type_ in enumerate(types)]
         for k in self.values:
             type_ = types[k]
-            assert isinstance(type_, TensorType)
+            if not isinstance(type_, TensorType) or type_.dtype not in _TRIED:
+                raise TypeInferenceError(f"it depends on the value of a {type_}")
             filled = np.full(type_.concrete_shape, number, type_.dtype)
             arguments[k] = Constant(NDArray(filled))
         try:
