@@ -79,6 +79,6 @@ def test_the_first_node_that_differs_is_named(
     monkeypatch.setattr(peer, "Session", Wrong)
     found = relay_command("compare", path)
     assert found.code == 1
-    assert "the first value that differs: 's' of the node 'bend' (Sigmoid)" in found.out
+    assert "the first value that differs: 's' of node 'bend' (Sigmoid)" in found.out
     assert "sigmoid(Tensor[(2, 3), float32]) -> Tensor[(2, 3), float32]" in found.out
     assert "shrink" not in found.out

@@ -16,6 +16,7 @@ from relay.cli.progress import Stages
 from relay.executor.build import build
 from relay.executor.graph import GraphFactory
 from relay.frontend.onnx import from_onnx, load
+from relay.frontend.onnx.attributes import describe
 from relay.frontend.onnx.structure import graphs_in, label, names_read
 from relay.ir.expr import Call
 from relay.ir.module import IRModule
@@ -90,7 +91,7 @@ class Comparison:
         for index, node in enumerate(tapped.graph.node):
             for name in node.output:
                 if name in gaps and not self._within(gaps[name]):
-                    shown = f"the node {node.name or name!r} ({node.op_type})"
+                    shown = describe(node.name, node.op_type, node.output)
                     found = _expressions(module, index)
                     kernels = _kernels(factory, label(node))
                     return Difference(name, shown, gaps[name], found, kernels)
@@ -139,7 +140,7 @@ def _tensors(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         if graphs_in(node):
             raise UnsupportedError(
-                f"the node {node.name or node.output[0]!r} ({node.op_type}) has graphs inside: "
+                f"{describe(node.name, node.op_type, node.output)} has graphs inside: "
                 "its values cannot be told one by one"
             )
         used.update(names_read(node))

@@ -1,6 +1,7 @@
 """Transposed convolutions: the gradients of convolutions, used to enlarge."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -261,17 +262,10 @@ class Conv1DTranspose(TransposedConvolution):
     out_dtype: str = ""
 
 
-@operator(
-    "nn.conv2d_transpose", inputs=("data", "weight"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2
-)
-class Conv2DTranspose(TransposedConvolution):
-    """Transposed convolution over two spatial axes: data (N, C, H, W), weight (I, O, H, W).
+@dataclass(frozen=True, eq=False, repr=False)
+class Conv2DTransposeAttributes(Operator):
+    """The attributes of `nn.conv2d_transpose` before `out_dtype`, in order."""
 
-    The result has ``(size - 1) * stride - padding + (kernel - 1) * dilation + 1 + output_padding``
-    elements along an axis.
-    """
-
-    spatial = "HW"
     strides: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0, 0, 0)
     dilation: tuple[int, ...] = (1, 1)
@@ -282,6 +276,19 @@ class Conv2DTranspose(TransposedConvolution):
     kernel_layout: str = "IOHW"
     out_layout: str = ""
     output_padding: tuple[int, ...] = (0, 0)
+
+
+@operator(
+    "nn.conv2d_transpose", inputs=("data", "weight"), pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=2
+)
+class Conv2DTranspose(Conv2DTransposeAttributes, TransposedConvolution):
+    """Transposed convolution over two spatial axes: data (N, C, H, W), weight (I, O, H, W).
+
+    The result has ``(size - 1) * stride - padding + (kernel - 1) * dilation + 1 + output_padding``
+    elements along an axis.
+    """
+
+    spatial = "HW"
     out_dtype: str = ""
 
 

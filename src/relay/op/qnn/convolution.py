@@ -13,7 +13,7 @@ from relay.ir.op import Operator, Pattern, attributes, operator, with_attributes
 from relay.ir.types import Dim, TensorType
 from relay.op.gradients import make, reshaped, tensor_of
 from relay.op.nn.convolution import Channels, Conv2D, Conv2DAttributes, count_channels
-from relay.op.nn.transposed import Conv2DTranspose
+from relay.op.nn.transposed import Conv2DTranspose, Conv2DTransposeAttributes
 from relay.op.qnn.common import cast, is_zero, scalar, spread
 from relay.op.qnn.product import PRODUCT_INPUTS, QuantizedProduct, four_terms
 from relay.op.shapes import put
@@ -132,23 +132,13 @@ def _kernel_sums(layout: Layout, weight: Expr, counts: Channels, dtype: str) -> 
 @operator(
     "qnn.conv2d_transpose", inputs=PRODUCT_INPUTS, pattern=Pattern.OUT_ELEMWISE_FUSABLE, level=11
 )
-class QuantizedConv2DTranspose(QuantizedProduct):
+class QuantizedConv2DTranspose(Conv2DTransposeAttributes, QuantizedProduct):
     """`nn.conv2d_transpose` of ``data - input_zero_point`` and ``weight - kernel_zero_point``.
 
     Sums have `out_dtype` and the scale ``input_scale * kernel_scale``. Zero points are numbers; the
     scale of the weight may be a vector of the output channels.
     """
 
-    strides: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0, 0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-    groups: int = 1
-    channels: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    data_layout: str = "NCHW"
-    kernel_layout: str = "IOHW"
-    out_layout: str = ""
-    output_padding: tuple[int, ...] = (0, 0)
     out_dtype: str = "int32"
 
     def __post_init__(self) -> None:
